@@ -1,0 +1,38 @@
+const INITIAL_BYTES = 4 * 1024;
+
+/**
+ * The part of a frame that has arrived so far. Grows by doubling, so a frame that comes byte by byte costs
+ * linear time, and a peer that only announces a large frame makes us hold what it sent, not what it promised.
+ */
+export class Accumulator {
+  #bytes: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What has arrived; valid until the next {@link append}. */
+  get view(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  append(chunk: Buffer, start = 0, end = chunk.length): void {
+    const needed = this.#length + (end - start);
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, INITIAL_BYTES, this.#bytes.length * 2));
+      this.#bytes.copy(grown, 0, 0, this.#length);
+      this.#bytes = grown;
+    }
+    chunk.copy(this.#bytes, this.#length, start, end);
+    this.#length = needed;
+  }
+
+  /** Hands the bytes over to the caller, for good, and starts empty. */
+  take(): Buffer {
+    const taken = this.view;
+    this.#bytes = Buffer.alloc(0);
+    this.#length = 0;
+    return taken;
+  }
+}

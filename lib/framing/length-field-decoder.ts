@@ -1,0 +1,94 @@
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { Accumulator } from './accumulator.js';
+import type { FrameDecoder } from './framing.js';
+
+export interface LengthFieldLayout {
+  /** Bytes up to and with the length field. */
+  readonly headerBytes: number;
+  /** Bytes left out at the front of what is handed on. */
+  readonly strip: number;
+  readonly maxFrameBytes: number;
+  /** Bytes of the whole frame whose header begins at `at`; may throw on a malformed field. */
+  frameBytes(from: Buffer, at: number): number;
+}
+
+/**
+ * Cuts a stream at length fields. A frame that lies whole in one chunk is handed on where it lies, without a
+ * copy or even a `subarray`; one that is spread over chunks is put together once. The bytes are valid only
+ * during the callback.
+ */
+export class LengthFieldDecoder implements FrameDecoder {
+  readonly #layout: LengthFieldLayout;
+  readonly #onFrame: (from: Buffer, start: number, end: number) => void;
+  readonly #partial = new Accumulator();
+  /** Bytes needed before anything can be done: the header first, then the frame. */
+  #needed: number;
+
+  constructor(layout: LengthFieldLayout, onFrame: (from: Buffer, start: number, end: number) => void) {
+    this.#layout = layout;
+    this.#onFrame = onFrame;
+    this.#needed = layout.headerBytes;
+  }
+
+  push(chunk: Buffer): void {
+    let position = 0;
+    while (this.#partial.length > 0) {
+      const taken = Math.min(this.#needed - this.#partial.length, chunk.length - position);
+      this.#partial.append(chunk, position, position + taken);
+      position += taken;
+      if (this.#partial.length < this.#needed) return;
+      if (this.#partial.length === this.#layout.headerBytes) {
+        this.#needed = this.#measure(this.#partial.view, 0);
+        if (this.#partial.length < this.#needed) continue;
+      }
+      this.#needed = this.#layout.headerBytes;
+      const frame = this.#partial.take();
+      this.#onFrame(frame, this.#layout.strip, frame.length);
+    }
+    position = this.#cut(chunk, position);
+    if (position < chunk.length) this.#partial.append(chunk, position);
+  }
+
+  end(): void {
+    if (this.#partial.length === 0) return;
+    throw new PooledTcpError(
+      'PTCP_FRAME_MALFORMED',
+      `the stream ended ${this.#needed - this.#partial.length} bytes short of a whole frame`,
+    );
+  }
+
+  /** Hands on every frame that lies whole in the chunk; returns where the rest begins. */
+  #cut(chunk: Buffer, from: number): number {
+    const { headerBytes, strip } = this.#layout;
+    let position = from;
+    while (chunk.length - position >= headerBytes) {
+      const frameBytes = this.#measure(chunk, position);
+      if (chunk.length - position < frameBytes) {
+        this.#needed = frameBytes;
+        break;
+      }
+      const start = position + strip;
+      position += frameBytes;
+      this.#onFrame(chunk, start, position);
+    }
+    return position;
+  }
+
+  #measure(from: Buffer, at: number): number {
+    const { headerBytes, maxFrameBytes } = this.#layout;
+    const frameBytes = this.#layout.frameBytes(from, at);
+    if (frameBytes > maxFrameBytes) {
+      throw new PooledTcpError(
+        'PTCP_FRAME_TOO_LARGE',
+        `a frame of ${frameBytes} bytes is larger than maxFrameBytes (${maxFrameBytes})`,
+      );
+    }
+    if (frameBytes < headerBytes) {
+      throw new PooledTcpError(
+        'PTCP_FRAME_MALFORMED',
+        `the length field makes a frame of ${frameBytes} bytes, shorter than its own header (${headerBytes}): ${from.toString('hex', at, at + headerBytes)}`,
+      );
+    }
+    return frameBytes;
+  }
+}
