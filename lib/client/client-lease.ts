@@ -1,0 +1,87 @@
+import type { Clock } from '../common/clock.js';
+import type { ClientConnection } from '../connection/client-connection.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { Lease } from '../pool/lease.js';
+import type { OutgoingMessage } from '../protocol/messages.js';
+import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
+
+export interface LeaseHooks {
+  settled(isFailure: boolean): void;
+  started(): void;
+}
+
+/** Calls over one borrowed connection: nobody else uses it, and none of them ever moves to another. */
+export class ClientLease implements ConnectionSource {
+  readonly #lease: Lease<ClientConnection>;
+  readonly #clock: Clock;
+  readonly #hooks: LeaseHooks;
+  readonly #calls = new Set<ActiveCall>();
+
+  constructor(lease: Lease<ClientConnection>, clock: Clock, hooks: LeaseHooks) {
+    this.#lease = lease;
+    this.#clock = clock;
+    this.#hooks = hooks;
+  }
+
+  /** Address of the peer. @throws PooledTcpError when the lease is over */
+  get peer(): string {
+    return this.#lease.resource.peer;
+  }
+
+  get isHeld(): boolean {
+    return this.#lease.state === 'held';
+  }
+
+  /** @throws PooledTcpError `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED` */
+  call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): ActiveCall {
+    this.#lease.assertHeld();
+    this.#hooks.started();
+    const call = new ActiveCall(this.#clock, this, message, observer, options);
+    this.#calls.add(call);
+    call.start();
+    return call;
+  }
+
+  /** @throws PooledTcpError `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED`, `PTCP_CONNECTION_LOST` */
+  async emit(message: OutgoingMessage): Promise<void> {
+    await this.#lease.resource.emit(message);
+  }
+
+  /** Gives the connection back. Calls still in flight on it are cancelled and fail. */
+  release(): void {
+    const { resource } = this.#lease;
+    for (const call of this.#calls) {
+      resource.cancel(call);
+      call.onFailure(
+        new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released while the call was in flight', {
+          peer: resource.peer,
+          sent: resource.wasSent(call),
+        }),
+      );
+    }
+    this.#calls.clear();
+    this.#lease.release();
+  }
+
+  tryBorrow(): { resource: ClientConnection; release(): void } {
+    return { resource: this.#lease.resource, release: () => undefined };
+  }
+
+  borrow(): Promise<never> {
+    return Promise.reject(
+      new PooledTcpError(
+        'PTCP_CONNECTION_LOST',
+        'the connection of this lease is gone; a lease never moves to another',
+        { sent: false },
+      ),
+    );
+  }
+
+  settled(isFailure: boolean): void {
+    this.#hooks.settled(isFailure);
+  }
+
+  retried(): void {
+    // A lease has one connection: the attempt that follows fails in borrow().
+  }
+}

@@ -1,0 +1,200 @@
+import { Cluster } from '../cluster/cluster.js';
+import { parseEndpoint } from '../cluster/endpoint-address.js';
+import { systemClock, type Clock } from '../common/clock.js';
+import type { DiagnosticLogger } from '../common/logger.js';
+import type { ClientConnection } from '../connection/client-connection.js';
+import { socketConnector, type Connector } from '../connection/connector.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { Lease } from '../pool/lease.js';
+import type { OutgoingMessage } from '../protocol/messages.js';
+import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
+import { ClientLease } from './client-lease.js';
+import { Dialer } from './dialer.js';
+import type { ClientSettings } from './settings.js';
+import { sumEndpoints, type ClientStats } from './stats.js';
+
+export interface ClientDependencies {
+  readonly logger: DiagnosticLogger;
+  readonly clock?: Clock;
+  readonly connector?: Connector;
+}
+
+export interface ClientEvents {
+  /** The first connection is there, or the last is gone. */
+  connected(isConnected: boolean): void;
+  push(route: string, data: unknown): void;
+}
+
+export interface LeaseOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly origin?: Error | undefined;
+}
+
+/** Requests over pooled connections to a set of endpoints. Knows nothing of Nest. */
+export class Client implements ConnectionSource {
+  readonly settings: ClientSettings;
+  readonly #cluster: Cluster<ClientConnection>;
+  readonly #connections = new Set<ClientConnection>();
+  readonly #clock: Clock;
+  readonly #logger: DiagnosticLogger;
+  #requests = 0;
+  #failures = 0;
+  #retries = 0;
+  #connecting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: ClientSettings, events: ClientEvents, dependencies: ClientDependencies) {
+    const { clock = systemClock, logger } = dependencies;
+    this.settings = settings;
+    this.#clock = clock;
+    this.#logger = logger;
+    const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
+    this.#cluster = new Cluster({
+      name: settings.name,
+      resolver: settings.resolver,
+      parse: (address) => parseEndpoint(address, 'endpoints', settings.tls),
+      pool: settings.pool,
+      backoff: settings.backoff,
+      clock,
+      logger,
+      events,
+      factory: (target) =>
+        new Dialer(target, {
+          clock,
+          connector,
+          connectTimeoutMs: settings.pool.connectTimeoutMs,
+          connection: { ...settings, clock, logger },
+          connections: this.#connections,
+          onGoaway: (connection, message) => {
+            logger.log(`pool '${settings.name}': ${connection.peer} takes no new calls on a connection: ${message}`);
+            this.#cluster.retire(connection);
+          },
+          onPush: (route, data) => {
+            events.push(route, data);
+          },
+        }),
+    });
+  }
+
+  /**
+   * Opens `pool.min` connections to every endpoint. Calls join; a failed attempt can be repeated.
+   *
+   * @throws PooledTcpError `PTCP_POOL_PREWARM_FAILED`, `PTCP_POOL_CLOSED`
+   */
+  connect(): Promise<void> {
+    this.#connecting ??= this.#cluster.warm(this.settings.pool.prewarmTimeoutMs).finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  /** Begins to open `pool.min` connections and does not wait. */
+  warmInBackground(): void {
+    this.#cluster.start(true);
+  }
+
+  /** Starts a request; replies go to the observer. */
+  call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): ActiveCall {
+    this.#requests += 1;
+    const call = new ActiveCall(this.#clock, this, message, observer, options);
+    call.start();
+    return call;
+  }
+
+  /** Sends an event; resolves when its bytes have been given to the kernel. */
+  async emit(message: OutgoingMessage): Promise<void> {
+    const lease = this.#cluster.tryAcquire() ?? (await this.#cluster.acquire({}));
+    try {
+      await lease.resource.emit(message);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Borrows a whole connection. */
+  async acquire(options: LeaseOptions): Promise<ClientLease> {
+    const lease = await this.#cluster.acquire({ ...options, whole: true });
+    return new ClientLease(lease, this.#clock, {
+      started: () => {
+        this.#requests += 1;
+      },
+      settled: (isFailure) => {
+        this.settled(isFailure);
+      },
+    });
+  }
+
+  stats(): ClientStats {
+    const endpoints = this.#cluster.stats();
+    return Object.freeze({
+      name: this.settings.name,
+      ...sumEndpoints(endpoints),
+      waiting: this.#cluster.waiting,
+      endpoints: Object.freeze(
+        endpoints.map((endpoint) => Object.freeze({ ...endpoint, roundTripMs: this.#roundTripMs(endpoint.address) })),
+      ),
+      requests: this.#requests,
+      failures: this.#failures,
+      retries: this.#retries,
+    });
+  }
+
+  /** Open connections, for diagnosis. */
+  get connections(): readonly ClientConnection[] {
+    return [...this.#connections];
+  }
+
+  /** Refuses new calls, lets those in flight finish within `drainTimeoutMs`, then closes. Later callers join. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes at once; calls in flight fail. */
+  destroy(
+    reason: PooledTcpError = new PooledTcpError('PTCP_POOL_CLOSED', `pool '${this.settings.name}' was destroyed`),
+  ): void {
+    for (const connection of this.#connections) connection.destroy(reason);
+    this.#cluster.destroy();
+  }
+
+  async #close(): Promise<void> {
+    const { drainTimeoutMs, name } = this.settings;
+    const timer = this.#clock.setTimeout(() => {
+      const { inFlight, waiting } = this.stats();
+      this.#logger.warn(
+        `pool '${name}': ${inFlight} calls in flight and ${waiting} waiting after ${drainTimeoutMs} ms of draining, destroying`,
+      );
+      this.destroy();
+    }, drainTimeoutMs);
+    await this.#cluster.close();
+    this.#clock.clearTimeout(timer);
+  }
+
+  // ConnectionSource, for calls
+
+  tryBorrow(): Lease<ClientConnection> | undefined {
+    return this.#cluster.tryAcquire();
+  }
+
+  borrow(timeoutMs: number | undefined, signal: AbortSignal): Promise<Lease<ClientConnection>> {
+    const { acquireTimeoutMs } = this.settings.pool;
+    return this.#cluster.acquire({ timeoutMs: Math.min(acquireTimeoutMs, timeoutMs ?? Infinity), signal });
+  }
+
+  settled(isFailure: boolean): void {
+    if (isFailure) this.#failures += 1;
+  }
+
+  retried(): void {
+    this.#retries += 1;
+  }
+
+  #roundTripMs(address: string): number | undefined {
+    const measured = [...this.#connections]
+      .filter(({ peer }) => peer === address)
+      .map(({ roundTripMs }) => roundTripMs);
+    return measured.find((roundTripMs) => roundTripMs !== undefined);
+  }
+}

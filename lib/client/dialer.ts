@@ -1,0 +1,113 @@
+import type { Clock } from '../common/clock.js';
+import {
+  ClientConnection,
+  type ClientConnectionEvents,
+  type ClientConnectionOptions,
+} from '../connection/client-connection.js';
+import type { Connector } from '../connection/connector.js';
+import type { Target } from '../connection/target.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import type { Factory } from '../pool/pool.js';
+
+export interface DialerOptions {
+  readonly clock: Clock;
+  readonly connector: Connector;
+  readonly connectTimeoutMs: number;
+  readonly connection: ClientConnectionOptions;
+  /** Kept up to date with what is open. */
+  readonly connections: Set<ClientConnection>;
+  /** A connection is to take no new calls. */
+  readonly onGoaway: (connection: ClientConnection, message: string) => void;
+  readonly onPush: (route: string, data: unknown) => void;
+}
+
+/** Makes connections to one target for its pool. */
+export class Dialer implements Factory<ClientConnection> {
+  readonly #target: Target;
+  readonly #options: DialerOptions;
+
+  constructor(target: Target, options: DialerOptions) {
+    this.#target = target;
+    this.#options = options;
+  }
+
+  /** Opens a connection: TCP, TLS and hello, all within `connectTimeoutMs`. */
+  async create(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
+    const { clock, connector, connectTimeoutMs, connection: options, connections, onGoaway, onPush } = this.#options;
+    const startedAt = clock.now();
+    const abort = new AbortController();
+    const deadline = { isPassed: false };
+    const timer = clock.setTimeout(() => {
+      deadline.isPassed = true;
+      abort.abort(new Error(`nothing within ${connectTimeoutMs} ms`));
+    }, connectTimeoutMs);
+    const onAbort = (): void => {
+      abort.abort(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort);
+    let opened: ClientConnection | undefined;
+    const events: ClientConnectionEvents = {
+      closed: (reason) => {
+        if (opened === undefined) return;
+        connections.delete(opened);
+        lost(reason);
+      },
+      goaway: ({ message }) => {
+        if (opened !== undefined) onGoaway(opened, message);
+      },
+      push: onPush,
+    };
+    try {
+      const transport = await connector(this.#target, abort.signal);
+      opened = await ClientConnection.open(transport, options, events, abort.signal);
+      if (opened.state !== 'ready')
+        throw new PooledTcpError(
+          'PTCP_HANDSHAKE_FAILED',
+          `${this.#target.address} closed the connection right after the hello`,
+        );
+      connections.add(opened);
+      return opened;
+    } catch (error) {
+      throw deadline.isPassed ? this.#timeoutError(error, clock.now() - startedAt) : error;
+    } finally {
+      clock.clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async validate(connection: ClientConnection): Promise<void> {
+    await connection.probe();
+  }
+
+  lastAliveAt(connection: ClientConnection): number {
+    return connection.lastReadAt;
+  }
+
+  /** A connection that may be mute is destroyed; another first sends what it still has to send. */
+  destroy(connection: ClientConnection, reason: string): void {
+    if (reason === 'invalid' || reason === 'reclaimed') {
+      connection.destroy(
+        new PooledTcpError('PTCP_CONNECTION_LOST', `the connection to ${connection.peer} was destroyed (${reason})`, {
+          peer: connection.peer,
+        }),
+      );
+      return;
+    }
+    connection.close().catch(() => {
+      // It closed before everything was written: closed is what was wanted.
+    });
+  }
+
+  #timeoutError(cause: unknown, elapsedMs: number): PooledTcpError {
+    const { address } = this.#target;
+    return new PooledTcpError(
+      'PTCP_CONNECT_TIMEOUT',
+      `cannot connect to ${address} within ${Math.round(elapsedMs)} ms: ${describeCause(cause)}`,
+      {
+        peer: address,
+        elapsedMs,
+        cause,
+      },
+    );
+  }
+}

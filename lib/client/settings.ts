@@ -1,0 +1,231 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { backoffRules, type BackoffOptions, type BackoffSettings } from '../common/backoff.js';
+import {
+  bytes,
+  conflict,
+  duration,
+  group,
+  groupOrFalse,
+  integer,
+  refuse,
+  resolveOptions,
+  rule,
+  text,
+  withMethods,
+  type OptionRules,
+} from '../common/options.js';
+import { parseEndpoint, type EndpointAddress } from '../cluster/endpoint-address.js';
+import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
+import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from '../connection/heartbeat.js';
+import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from '../connection/socket-transport.js';
+import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
+import { poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
+import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
+import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
+
+/** Options of a pool, as a user writes them. Every one may be left out, but for a place to connect to. */
+export interface PooledTcpClientOptions {
+  /** Name of the pool, for `@InjectPool(name)`, errors, logs and metrics. Default `default`. */
+  readonly name?: string | undefined;
+  /** Where to connect: addresses, or a resolver such as `dnsEndpoints()`. Instead of `host` and `port`. */
+  readonly endpoints?: readonly EndpointAddress[] | EndpointResolver | undefined;
+  /** Host of the one endpoint. Default `localhost`. */
+  readonly host?: string | undefined;
+  /** Port of the one endpoint. */
+  readonly port?: number | undefined;
+  /** TLS for every endpoint: options of `tls.connect`, or true. Endpoints written `tls://` have it anyway. */
+  readonly tls?: boolean | TlsOptions | undefined;
+  /** `'auto'` (default): native with our servers, the stock Nest wire with others. Or `native()`, `nestJson()`. */
+  readonly protocol?: ProtocolOption | undefined;
+  /** The pool of each endpoint. */
+  readonly pool?: PoolOptions | undefined;
+  /** Time for a reply; for streams, between items. Milliseconds, default 10 000; 0 for none. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** How a silent peer is found out; false for not at all. */
+  readonly heartbeat?: HeartbeatOptions | boolean | undefined;
+  /** The kernel's own probes; false for none. */
+  readonly keepAlive?: KeepAliveOptions | boolean | undefined;
+  /** Delays between failed dials. */
+  readonly backoff?: BackoffOptions | undefined;
+  /** Largest frame, either way, in bytes. Default 8 MiB. */
+  readonly maxFrameBytes?: number | undefined;
+  /** Bytes that may wait to be written to one peer. Default 64 MiB. */
+  readonly maxPendingWriteBytes?: number | undefined;
+  /** How long `close()` waits for calls in flight. Milliseconds, default 10 000. */
+  readonly drainTimeoutMs?: number | undefined;
+  /** Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire. */
+  readonly serializer?: PacketSerializer | undefined;
+  /** Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire. */
+  readonly deserializer?: PacketDeserializer | undefined;
+}
+
+interface RawSettings {
+  name: string;
+  endpoints: readonly EndpointAddress[] | EndpointResolver | undefined;
+  host: string | undefined;
+  port: number | undefined;
+  tls: TlsOptions | undefined;
+  protocol: 'auto' | 'native' | 'nest-json';
+  pool: PoolSettings;
+  requestTimeoutMs: number;
+  heartbeat: HeartbeatSettings | false;
+  keepAlive: KeepAliveSettings | false;
+  backoff: BackoffSettings;
+  maxFrameBytes: number;
+  maxPendingWriteBytes: number;
+  drainTimeoutMs: number;
+  serializer: PacketSerializer | undefined;
+  deserializer: PacketDeserializer | undefined;
+}
+
+/** The same, resolved: defaults applied, rules checked, frozen. */
+export interface ClientSettings extends Omit<RawSettings, 'endpoints' | 'host' | 'port'> {
+  readonly resolver: EndpointResolver;
+}
+
+/** Port of a stock Nest TCP server that names none (`TCP_DEFAULT_PORT`). */
+const NEST_DEFAULT_PORT = 3000;
+
+export const clientRules: OptionRules<RawSettings> = {
+  name: text<string>({
+    default: 'default',
+    text: 'Name of the pool, for `@InjectPool(name)`, errors, logs and metrics.',
+  }),
+  endpoints: rule<RawSettings['endpoints']>(
+    {
+      default: undefined,
+      allowed: 'a non-empty array of addresses, or a resolver',
+      text: 'Where to connect: addresses, or a resolver such as `dnsEndpoints()`. Instead of `host` and `port`.',
+    },
+    (value, path) => {
+      if (Array.isArray(value) && value.length > 0) return value as EndpointAddress[];
+      if (typeof value === 'object' && value !== null && 'watch' in value && typeof value.watch === 'function')
+        return value as EndpointResolver;
+      return refuse(
+        path,
+        value,
+        "a non-empty array of addresses such as ['10.0.0.1:4000'], or a resolver such as dnsEndpoints()",
+      );
+    },
+  ),
+  host: text<string | undefined>({
+    default: undefined,
+    text: 'Host of the one endpoint; `localhost` when only `port` is given.',
+  }),
+  port: rule<number | undefined>(
+    {
+      default: undefined,
+      allowed: 'a port from 1 to 65535',
+      text: 'Port of the one endpoint; 3000 when only `host` is given, as in stock Nest.',
+    },
+    (value, path) => integer({ default: 0, min: 1, max: 65_535, what: 'a port', text: '' }).check(value, path),
+  ),
+  tls: rule<TlsOptions | undefined>(
+    {
+      default: undefined,
+      allowed: 'true, false, or options of tls.connect()',
+      text: 'TLS for every endpoint. Endpoints written `tls://` have it anyway.',
+    },
+    (value, path) => {
+      if (value === false) return undefined;
+      if (value === true) return {};
+      return typeof value === 'object' && value !== null
+        ? value
+        : refuse(path, value, 'true, false, or options of tls.connect()');
+    },
+  ),
+  protocol: protocolRule(
+    '`auto`: native with our servers, the stock Nest wire with others. Or only one: `native()`, `nestJson()`.',
+  ),
+  pool: group({ text: 'The pool of each endpoint.', rules: poolRules, verify: verifyPool }),
+  requestTimeoutMs: duration({ default: 10_000, text: 'Time for a reply; for streams, between items. 0 for none.' }),
+  heartbeat: groupOrFalse({ text: 'How a silent peer is found out.', rules: heartbeatRules }),
+  keepAlive: groupOrFalse({ text: 'The kernel’s own probes of a silent connection.', rules: keepAliveRules }),
+  backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
+  maxFrameBytes: bytes({
+    default: DEFAULT_MAX_FRAME_BYTES,
+    min: 64,
+    text: 'Largest frame, either way. 8 MiB is Dubbo’s payload limit.',
+  }),
+  maxPendingWriteBytes: bytes({
+    default: 64 * 1024 * 1024,
+    min: 1024,
+    text: 'Bytes that may wait to be written to one peer; then it counts as one that does not read, and the connection is closed.',
+  }),
+  drainTimeoutMs: duration({
+    default: 10_000,
+    text: 'How long `close()` waits for calls in flight; then connections are destroyed.',
+  }),
+  serializer: withMethods<PacketSerializer>({
+    default: undefined,
+    methods: ['serialize'],
+    allowed: 'an object with a method serialize()',
+    text: 'Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire.',
+  }),
+  deserializer: withMethods<PacketDeserializer>({
+    default: undefined,
+    methods: ['deserialize'],
+    allowed: 'an object with a method deserialize()',
+    text: 'Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire.',
+  }),
+};
+
+/**
+ * Checks what a user wrote, before anything is opened.
+ *
+ * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT`
+ */
+export function resolveClientOptions(options: PooledTcpClientOptions): ClientSettings {
+  const { endpoints, host, port, ...rest } = resolveOptions(clientRules, options);
+  return Object.freeze({
+    ...rest,
+    pool: resolvePool(rest.pool, options),
+    protocol: resolveProtocol(rest),
+    resolver: resolveEndpoints({ endpoints, host, port, tls: rest.tls }),
+  });
+}
+
+function resolvePool(pool: PoolSettings, { pool: given }: PooledTcpClientOptions): PoolSettings {
+  if (pool.mode !== 'short') return pool;
+  if ((given?.min ?? 0) > 0)
+    conflict(`pool.min (${given?.min}) keeps connections that pool.mode 'short' never uses; leave it out`);
+  return Object.freeze({ ...pool, min: 0 });
+}
+
+function resolveProtocol({
+  protocol,
+  serializer,
+  deserializer,
+}: Pick<RawSettings, 'protocol' | 'serializer' | 'deserializer'>): RawSettings['protocol'] {
+  if (serializer === undefined && deserializer === undefined) return protocol;
+  if (protocol === 'native') {
+    conflict(
+      `${serializer === undefined ? 'deserializer' : 'serializer'} shapes stock Nest packets, which protocol: native() does not have; use nestJson()`,
+    );
+  }
+  return 'nest-json';
+}
+
+function resolveEndpoints({
+  endpoints,
+  host,
+  port,
+  tls,
+}: Pick<RawSettings, 'endpoints' | 'host' | 'port' | 'tls'>): EndpointResolver {
+  if (endpoints !== undefined && (host !== undefined || port !== undefined)) {
+    conflict(`endpoints and ${host === undefined ? 'port' : 'host'} are both given; put the address into endpoints`);
+  }
+  if (endpoints === undefined) {
+    if (host === undefined && port === undefined) {
+      conflict("no endpoint is given; write endpoints: ['host:port'], or host and port");
+    }
+    return staticEndpoints([{ host: host ?? 'localhost', port: port ?? NEST_DEFAULT_PORT }]);
+  }
+  if (!Array.isArray(endpoints)) return endpoints as EndpointResolver;
+  const addresses = (endpoints as readonly EndpointAddress[]).map(
+    (endpoint, i) => parseEndpoint(endpoint, `endpoints[${i}]`, tls).address,
+  );
+  const repeated = addresses.find((address, i) => addresses.indexOf(address) !== i);
+  if (repeated !== undefined) conflict(`endpoints names ${repeated} twice`);
+  return staticEndpoints(endpoints as readonly EndpointAddress[]);
+}

@@ -1,0 +1,345 @@
+import type { BackoffSettings } from '../common/backoff.js';
+import type { Clock } from '../common/clock.js';
+import { Deferred } from '../common/deferred.js';
+import type { DiagnosticLogger } from '../common/logger.js';
+import type { Target } from '../connection/target.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import type { Lease } from '../pool/lease.js';
+import { Pool, type AcquireOptions, type Factory, type PoolEvents } from '../pool/pool.js';
+import type { PoolSettings } from '../pool/settings.js';
+import type { PoolStats } from '../pool/stats.js';
+import { WaitQueue } from '../pool/wait-queue.js';
+import type { EndpointAddress } from './endpoint-address.js';
+import type { EndpointResolver } from './resolver.js';
+
+/**
+ * - `ready`: has connections, or has had no reason to open one
+ * - `connecting`: has none yet
+ * - `failing`: has none, and the last dial failed
+ * - `draining`: no longer in the set; finishes its calls
+ */
+export type EndpointState = 'ready' | 'connecting' | 'failing' | 'draining';
+
+/** One endpoint at one moment. */
+export interface EndpointStats extends Omit<PoolStats, 'waiting'> {
+  readonly address: string;
+  readonly state: EndpointState;
+  /** Until when it gets no calls after repeated failures, in milliseconds since the epoch; undefined otherwise. */
+  readonly ejectedUntil: number | undefined;
+}
+
+export interface ClusterOptions<R> {
+  /** Name of the pool, for messages. */
+  readonly name: string;
+  readonly resolver: EndpointResolver;
+  readonly parse: (address: EndpointAddress) => Target;
+  readonly factory: (target: Target) => Factory<R>;
+  readonly pool: PoolSettings;
+  readonly backoff: BackoffSettings;
+  readonly clock: Clock;
+  readonly logger: DiagnosticLogger;
+  readonly events?: ClusterEvents;
+}
+
+export interface ClusterEvents {
+  /** The first connection is there, or the last is gone. */
+  connected?(isConnected: boolean): void;
+}
+
+interface Endpoint<R> {
+  readonly target: Target;
+  readonly pool: Pool<R>;
+}
+
+/**
+ * The pools of all endpoints. They serve one queue: whichever endpoint has a free slot first serves the
+ * longest waiter, and a dead endpoint holds nobody up while another lives.
+ */
+export class Cluster<R> {
+  readonly #options: ClusterOptions<R>;
+  readonly #queue = new WaitQueue<R>();
+  readonly #endpoints = new Map<string, Endpoint<R>>();
+  /** Endpoints that left the set and finish their calls. */
+  readonly #leaving = new Set<Endpoint<R>>();
+  #stopWatching: (() => void) | undefined;
+  #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
+  #isConnected = false;
+  /** Where the search for the least loaded endpoint begins, so that equals take turns. */
+  #turn = 0;
+  #resolveError: Error | undefined;
+  #changed: Deferred | undefined;
+
+  constructor(options: ClusterOptions<R>) {
+    this.#options = options;
+  }
+
+  /** Begins to resolve. With `dial`, pools also open their minimum now, and not at the first call. */
+  start(dial: boolean): void {
+    if (this.#state === 'new') {
+      this.#state = 'open';
+      this.#stopWatching = this.#options.resolver.watch({
+        update: (addresses) => {
+          this.#update(addresses);
+        },
+        error: (error) => {
+          this.#onResolveError(error);
+        },
+      });
+    }
+    if (dial) for (const { pool } of this.#endpoints.values()) pool.start();
+  }
+
+  /**
+   * Resolves once every endpoint has `min` connections, or once some have and the others have failed.
+   *
+   * @throws PooledTcpError `PTCP_POOL_PREWARM_FAILED`, `PTCP_POOL_CLOSED`
+   */
+  async warm(timeoutMs: number): Promise<void> {
+    this.start(true);
+    const { clock, name } = this.#options;
+    const startedAt = clock.now();
+    let isLate = false;
+    const timer = clock.setTimeout(() => {
+      isLate = true;
+      this.#notify();
+    }, timeoutMs);
+    try {
+      while (!this.#isWarm(isLate)) {
+        if (this.#state !== 'open')
+          throw new PooledTcpError('PTCP_POOL_CLOSED', `pool '${name}' was closed while it was prewarmed`);
+        if (isLate) throw this.#coldError(clock.now() - startedAt);
+        this.#changed ??= new Deferred();
+        await this.#changed.promise;
+      }
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+
+  /** A lease on a free slot of the least loaded endpoint, or undefined when the caller would have to wait. */
+  tryAcquire(): Lease<R> | undefined {
+    if (this.#queue.size > 0) return undefined;
+    for (const { pool } of this.#byLoad()) {
+      const lease = pool.tryAcquire();
+      if (lease !== undefined) return lease;
+    }
+    return undefined;
+  }
+
+  /** @throws PooledTcpError as `Pool.acquire`, and `PTCP_RESOLVE_FAILED` when there is no endpoint */
+  async acquire(options: AcquireOptions): Promise<Lease<R>> {
+    this.start(false);
+    if (this.#state !== 'open') throw this.#closedError();
+    if (this.#endpoints.size === 0)
+      await this.#firstEndpoints(options.timeoutMs ?? this.#options.pool.acquireTimeoutMs);
+    const candidates = this.#byLoad();
+    const best = candidates.find(({ pool }) => pool.isPromising) ?? candidates[0];
+    if (best === undefined) throw this.#closedError();
+    return best.pool.acquire(options);
+  }
+
+  /** Takes a resource out of use once its calls have finished. */
+  retire(resource: R): void {
+    for (const { pool } of this.#endpoints.values()) pool.retire(resource);
+  }
+
+  /** Callers that wait. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  stats(): readonly EndpointStats[] {
+    const endpoints = [
+      ...[...this.#endpoints.values()].map((endpoint) => this.#endpointStats(endpoint, false)),
+      ...[...this.#leaving].map((endpoint) => this.#endpointStats(endpoint, true)),
+    ];
+    return Object.freeze(endpoints);
+  }
+
+  /** Refuses new callers and closes once those there are have finished. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'draining';
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    this.#notify();
+    const pools = [...this.#endpoints.values(), ...this.#leaving].map(({ pool }) => pool);
+    await Promise.all(pools.map((pool) => pool.close()));
+    this.#state = 'closed';
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#state = 'closed';
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    for (const { pool } of [...this.#endpoints.values(), ...this.#leaving]) pool.destroy();
+    this.#notify();
+  }
+
+  #update(addresses: readonly EndpointAddress[]): void {
+    const { logger, name, parse } = this.#options;
+    this.#resolveError = undefined;
+    const targets = new Map(addresses.map(parse).map((target) => [target.address, target]));
+    for (const [address, endpoint] of this.#endpoints) {
+      if (targets.has(address)) continue;
+      this.#endpoints.delete(address);
+      this.#leaving.add(endpoint);
+      logger.log(`pool '${name}': ${address} left the set, draining`);
+      void endpoint.pool.close().then(() => this.#leaving.delete(endpoint));
+    }
+    for (const [address, target] of targets) {
+      if (this.#endpoints.has(address)) continue;
+      const pool = this.#createPool(target);
+      const isRunning = [...this.#endpoints.values()].some((endpoint) => endpoint.pool.state === 'open');
+      this.#endpoints.set(address, { target, pool });
+      if (isRunning) pool.start();
+    }
+    this.#notify();
+  }
+
+  #createPool(target: Target): Pool<R> {
+    const { name, factory, pool: settings, backoff, clock } = this.#options;
+    return new Pool(factory(target), {
+      label: `${target.address} (pool '${name}')`,
+      settings,
+      backoff,
+      clock,
+      queue: this.#queue,
+      events: this.#poolEvents(target.address),
+    });
+  }
+
+  #poolEvents(address: string): PoolEvents<R> {
+    const { logger, name } = this.#options;
+    let isFailing = false;
+    return {
+      created: () => {
+        if (isFailing) logger.log(`pool '${name}': ${address} answers again`);
+        isFailing = false;
+        this.#notify();
+      },
+      closed: (_resource, reason, error) => {
+        if (reason === 'lost' && error !== undefined)
+          logger.warn(`pool '${name}': lost a connection: ${error.message} (${error.code})`);
+        if (reason === 'invalid')
+          logger.warn(`pool '${name}': a connection to ${address} gave no sign of life and was replaced`);
+        this.#notify();
+      },
+      dialFailed: (error, retryInMs, attempt) => {
+        isFailing = true;
+        const message = `pool '${name}': ${describeCause(error)}; attempt ${attempt}, the next in ${Math.round(retryInMs)} ms`;
+        // Each failure once at first, then ever more rarely: an outage must not flood the log.
+        if (Number.isInteger(Math.log2(attempt))) logger.warn(message);
+        else logger.debug?.(message);
+        this.#notify();
+      },
+      leaked: (lease, heldMs, reclaimed) => {
+        const stack = lease.origin?.stack?.split('\n').slice(1).join('\n') ?? '';
+        const what = reclaimed ? 'was reclaimed' : 'may be leaking';
+        logger.error(
+          `pool '${name}': a lease on ${address} ${what} after ${Math.round(heldMs)} ms; it was acquired\n${stack}`,
+        );
+      },
+    };
+  }
+
+  /** Endpoints with the least calls in flight first; equals take turns. */
+  #byLoad(): readonly Endpoint<R>[] {
+    const endpoints = [...this.#endpoints.values()];
+    if (endpoints.length < 2) return endpoints;
+    this.#turn = (this.#turn + 1) % endpoints.length;
+    const rotated = [...endpoints.slice(this.#turn), ...endpoints.slice(0, this.#turn)];
+    return rotated.sort((a, b) => a.pool.inFlight - b.pool.inFlight);
+  }
+
+  async #firstEndpoints(timeoutMs: number): Promise<void> {
+    const { clock, name } = this.#options;
+    const startedAt = clock.now();
+    let isLate = false;
+    const timer = clock.setTimeout(() => {
+      isLate = true;
+      this.#notify();
+    }, timeoutMs);
+    while (this.#endpoints.size === 0 && !isLate && this.#state === 'open') {
+      this.#changed ??= new Deferred();
+      await this.#changed.promise;
+    }
+    clock.clearTimeout(timer);
+    if (this.#endpoints.size > 0) return;
+    if (this.#state !== 'open') throw this.#closedError();
+    throw new PooledTcpError(
+      'PTCP_RESOLVE_FAILED',
+      `pool '${name}' knows no endpoint after ${Math.round(clock.now() - startedAt)} ms${this.#resolveReason()}`,
+      {
+        elapsedMs: clock.now() - startedAt,
+        cause: this.#resolveError,
+      },
+    );
+  }
+
+  #onResolveError(error: Error): void {
+    this.#resolveError = error;
+    this.#options.logger.warn(`pool '${this.#options.name}': endpoints could not be resolved: ${error.message}`);
+    this.#notify();
+  }
+
+  #isWarm(isLate: boolean): boolean {
+    const pools = [...this.#endpoints.values()].map(({ pool }) => pool);
+    const { min } = this.#options.pool;
+    if (pools.length === 0) return false;
+    const warm = pools.filter((pool) => pool.size >= min);
+    const settled = pools.every((pool) => pool.size >= min || pool.lastFailure !== undefined);
+    return warm.length > 0 && (settled || isLate);
+  }
+
+  #coldError(elapsedMs: number): PooledTcpError {
+    const { name, pool } = this.#options;
+    const failures = [...this.#endpoints.values()].map((endpoint) => endpoint.pool.lastFailure);
+    const reasons = failures.filter((failure) => failure !== undefined).map(describeCause);
+    const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : this.#resolveReason();
+    return new PooledTcpError(
+      'PTCP_POOL_PREWARM_FAILED',
+      `pool '${name}' did not reach pool.min (${pool.min}) connections within ${Math.round(elapsedMs)} ms${why}`,
+      { elapsedMs, cause: failures.find((failure) => failure !== undefined) ?? this.#resolveError },
+    );
+  }
+
+  #resolveReason(): string {
+    return this.#resolveError === undefined ? '' : `: ${this.#resolveError.message}`;
+  }
+
+  #endpointStats({ target, pool }: Endpoint<R>, isLeaving: boolean): EndpointStats {
+    const { waiting: _, ...stats } = pool.stats();
+    return Object.freeze({
+      address: target.address,
+      state: isLeaving ? 'draining' : endpointState(pool, stats.total),
+      ejectedUntil: undefined,
+      ...stats,
+    });
+  }
+
+  #notify(): void {
+    const isConnected = [...this.#endpoints.values()].some(({ pool }) => pool.size > 0);
+    if (isConnected !== this.#isConnected) {
+      this.#isConnected = isConnected;
+      this.#options.events?.connected?.(isConnected);
+    }
+    const changed = this.#changed;
+    this.#changed = undefined;
+    changed?.resolve();
+  }
+
+  #closedError(): PooledTcpError {
+    return new PooledTcpError(
+      'PTCP_POOL_CLOSED',
+      `pool '${this.#options.name}' is ${this.#state === 'draining' ? 'draining' : 'closed'}`,
+    );
+  }
+}
+
+function endpointState<R>(pool: Pool<R>, total: number): EndpointState {
+  if (total > 0) return 'ready';
+  if (pool.lastFailure !== undefined) return 'failing';
+  return pool.supply > 0 ? 'connecting' : 'ready';
+}

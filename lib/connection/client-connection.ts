@@ -1,0 +1,353 @@
+import type { Clock } from '../common/clock.js';
+import { Deferred } from '../common/deferred.js';
+import type { DiagnosticLogger } from '../common/logger.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import {
+  FAILURES,
+  type ClientSink,
+  type FailureKind,
+  type GoawayNotice,
+  type OutgoingMessage,
+} from '../protocol/messages.js';
+import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
+import { NestJsonClientProtocol } from '../protocol/nest-json-client.js';
+import { NativeClientProtocol } from '../protocol/native/native-client.js';
+import type { ClientProtocol, ProtocolName } from '../protocol/protocol.js';
+import type { Call } from './call.js';
+import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
+import { HelloExchange } from './hello-exchange.js';
+import type { HeartbeatSettings } from './heartbeat.js';
+import type { Transport } from './transport.js';
+
+export interface ClientConnectionOptions {
+  readonly clock: Clock;
+  readonly logger: DiagnosticLogger;
+  readonly heartbeat: HeartbeatSettings | false;
+  readonly maxPendingWriteBytes: number;
+  readonly maxFrameBytes: number;
+  readonly protocol: 'auto' | ProtocolName;
+  readonly serializer: PacketSerializer | undefined;
+  readonly deserializer: PacketDeserializer | undefined;
+}
+
+/** What a connection tells the pool it belongs to. */
+export interface ClientConnectionEvents {
+  /** It is gone; the calls in flight fail next. */
+  closed(reason: PooledTcpError): void;
+  /** The server takes no new calls on it. */
+  goaway(notice: GoawayNotice): void;
+  /** The server pushed something. */
+  push(route: string, data: unknown): void;
+}
+
+const MAX_ID = 2 ** 32 - 1;
+
+/** The client's side of one connection: the agreement on a protocol, then many calls at once. */
+export class ClientConnection implements ConnectionOwner, ClientSink {
+  readonly #connection: Connection;
+  readonly #options: ClientConnectionOptions;
+  readonly #events: ClientConnectionEvents;
+  readonly #calls = new Map<number, Call>();
+  readonly #opened = new Deferred();
+  /** Until the protocol is agreed on, the exchange takes what is received. */
+  #hello: HelloExchange | undefined;
+  #protocol: ClientProtocol | undefined;
+  #lastId = 0;
+  #serverIdleTimeoutMs = 0;
+
+  private constructor(transport: Transport, options: ClientConnectionOptions, events: ClientConnectionEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#connection = new Connection({ ...options, transport }, this);
+  }
+
+  /**
+   * Agrees with the peer on a protocol.
+   *
+   * @param signal gives up and destroys the transport
+   * @throws PooledTcpError `PTCP_HANDSHAKE_FAILED`, `PTCP_PROTOCOL_MISMATCH`, or what the server refused with
+   */
+  static async open(
+    transport: Transport,
+    options: ClientConnectionOptions,
+    events: ClientConnectionEvents,
+    signal: AbortSignal,
+  ): Promise<ClientConnection> {
+    const connection = new ClientConnection(transport, options, events);
+    const onAbort = (): void => {
+      connection.destroy(
+        new PooledTcpError('PTCP_HANDSHAKE_FAILED', `gave up waiting for ${transport.peer} to answer the hello`, {
+          peer: transport.peer,
+          cause: signal.reason,
+        }),
+      );
+    };
+    signal.addEventListener('abort', onAbort);
+    try {
+      connection.#open();
+      if (signal.aborted) onAbort();
+      await connection.#opened.promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+    return connection;
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  get peer(): string {
+    return this.#connection.peer;
+  }
+
+  get protocol(): ProtocolName | undefined {
+    return this.#protocol?.name;
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#connection.heartbeat.roundTripMs;
+  }
+
+  /** When the last byte was read, on the clock given. */
+  get lastReadAt(): number {
+    return this.#connection.heartbeat.lastReadAt;
+  }
+
+  /** How long the server keeps a connection that carries no calls; 0 where it did not say. */
+  get serverIdleTimeoutMs(): number {
+    return this.#serverIdleTimeoutMs;
+  }
+
+  /**
+   * Sends a request; the call gets what comes back.
+   *
+   * @throws PooledTcpError with `sent: false` when nothing was written: the call is then not registered
+   */
+  request(call: Call, message: OutgoingMessage, timeoutMs: number): void {
+    const protocol = this.#ready();
+    call.id = this.#nextId();
+    call.flush = this.#connection.nextFlush;
+    this.#calls.set(call.id, call);
+    try {
+      protocol.request(call.id, message, timeoutMs);
+    } catch (error) {
+      this.#calls.delete(call.id);
+      throw error;
+    }
+  }
+
+  /** Sends an event; resolves when its bytes have been given to the kernel. */
+  async emit(message: OutgoingMessage): Promise<void> {
+    this.#ready().event(message);
+    await this.#written();
+  }
+
+  /** The caller is not interested any more: nothing further is delivered to the call. */
+  cancel(call: Call): void {
+    if (!this.#calls.delete(call.id)) return;
+    if (this.#connection.state !== 'closed') this.#protocol?.cancel(call.id);
+  }
+
+  /** Whether the request's bytes have been given to the kernel. */
+  wasSent(call: Call): boolean {
+    return this.#connection.hasLeft(call.flush);
+  }
+
+  /** Resolves when the peer shows a sign of life, and rejects when the connection closes first. */
+  async probe(): Promise<void> {
+    if (this.state === 'closed')
+      throw new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} is not connected`, { peer: this.peer });
+    await this.#connection.heartbeat.probe();
+  }
+
+  /** Takes no new calls; those in flight go on. */
+  drain(): void {
+    this.#connection.drain();
+  }
+
+  /** Sends what waits to be sent, then closes. Calls in flight fail. */
+  async close(): Promise<void> {
+    if (this.#connection.state === 'closed') return;
+    this.#connection.flush();
+    if (this.#connection.pendingBytes > 0) await this.#written();
+    this.#connection.destroy(
+      new PooledTcpError('PTCP_POOL_CLOSED', `the connection to ${this.peer} was closed by this side`, {
+        peer: this.peer,
+      }),
+    );
+  }
+
+  /** Closes at once; calls in flight fail with the reason. */
+  destroy(reason: PooledTcpError): void {
+    this.#connection.destroy(reason);
+  }
+
+  // What the connection tells its owner.
+
+  receive(chunk: Buffer): void {
+    if (this.#hello !== undefined) this.#hello.receive(chunk);
+    else this.#protocol?.receive(chunk);
+  }
+
+  end(): void {
+    this.#protocol?.end();
+  }
+
+  sendPing(token: number): void {
+    this.#protocol?.ping(token);
+  }
+
+  closed(reason: PooledTcpError): void {
+    this.#hello = undefined;
+    this.#opened.reject(
+      reason.code === 'PTCP_CONNECTION_LOST'
+        ? new PooledTcpError(
+            'PTCP_HANDSHAKE_FAILED',
+            `${this.peer} accepted the connection and closed it before the hello was done`,
+            { peer: this.peer, cause: reason.cause },
+          )
+        : reason,
+    );
+    // A connection that never opened is reported by open() alone.
+    this.#opened.promise.catch(() => undefined);
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
+    this.#events.closed(reason);
+    for (const call of calls) {
+      call.onFailure(
+        new PooledTcpError(reason.code, reason.message, {
+          peer: this.peer,
+          sent: this.#connection.hasLeft(call.flush),
+          cause: reason.cause,
+        }),
+      );
+    }
+  }
+
+  // What the peer says.
+
+  response(id: number, data: unknown): void {
+    this.#finish(id)?.onResponse(data);
+  }
+
+  item(id: number, data: unknown): void {
+    this.#calls.get(id)?.onItem(data);
+  }
+
+  failure(id: number, kind: FailureKind, error: unknown): void {
+    const call = this.#finish(id);
+    if (call === undefined) return;
+    if (kind === 'handler') {
+      call.onHandlerFailure(error);
+      return;
+    }
+    const failure = FAILURES.find((entry) => entry.kind === kind);
+    const message = kind === 'no-handler' ? String(error) : `${this.peer} refused the call: ${describeCause(error)}`;
+    call.onFailure(
+      new PooledTcpError(failure?.code ?? 'PTCP_PROTOCOL_VIOLATION', message, {
+        peer: this.peer,
+        sent: failure?.sent ?? true,
+      }),
+    );
+  }
+
+  push(route: string, data: unknown): void {
+    this.#events.push(route, data);
+  }
+
+  ping(token: number): void {
+    this.#protocol?.pong(token);
+  }
+
+  pong(token: number): void {
+    this.#connection.heartbeat.onPong(token);
+  }
+
+  goaway(notice: GoawayNotice): void {
+    this.drain();
+    this.#events.goaway(notice);
+  }
+
+  malformed(error: PooledTcpError): void {
+    this.#options.logger.warn(`dropped a message from ${this.peer}: ${error.message} (${error.code})`);
+  }
+
+  #open(): void {
+    const { protocol, maxFrameBytes } = this.#options;
+    if (protocol === 'nest-json') {
+      this.#speakNestJson();
+      this.#connection.start();
+      if (this.#options.heartbeat === false) {
+        this.#becomeReady();
+        return;
+      }
+      // No hello here: a first heartbeat shows that the peer answers, and that this is no dead port.
+      void this.#connection.heartbeat.probe().then(() => {
+        this.#becomeReady();
+      });
+      return;
+    }
+    this.#connection.start();
+    this.#hello = new HelloExchange(this.#connection, { maxFrameBytes }, (answer, rest) => {
+      this.#hello = undefined;
+      if (answer.kind === 'stock') {
+        if (protocol === 'native')
+          throw new PooledTcpError('PTCP_PROTOCOL_MISMATCH', 'is a stock Nest server and the options ask for native()');
+        this.#speakNestJson();
+      } else {
+        this.#serverIdleTimeoutMs = answer.welcome.idleTimeoutMs;
+        this.#protocol = new NativeClientProtocol(this.#connection, this, {
+          maxFrameBytes,
+          peerMaxFrameBytes: answer.welcome.maxFrameBytes,
+          maxPatterns: answer.welcome.maxPatterns,
+        });
+      }
+      this.#becomeReady();
+      if (rest.length > 0) this.#protocol?.receive(rest);
+    });
+  }
+
+  #speakNestJson(): void {
+    this.#protocol = new NestJsonClientProtocol(this.#connection, this, this.#options);
+  }
+
+  #becomeReady(): void {
+    if (this.#connection.ready(true)) this.#opened.resolve();
+  }
+
+  #ready(): ClientProtocol {
+    if (this.#protocol !== undefined && this.#connection.state === 'ready') return this.#protocol;
+    throw new PooledTcpError('PTCP_CONNECTION_LOST', `the connection to ${this.peer} is ${this.#connection.state}`, {
+      peer: this.peer,
+    });
+  }
+
+  #finish(id: number): Call | undefined {
+    const call = this.#calls.get(id);
+    if (call !== undefined) this.#calls.delete(id);
+    return call;
+  }
+
+  #nextId(): number {
+    do {
+      this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
+    } while (this.#calls.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #written(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#connection.whenWritten((error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
+  }
+}

@@ -1,0 +1,248 @@
+import type { Clock } from '../common/clock.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { Output } from '../framing/output.js';
+import type { MessageWriter } from '../protocol/messages.js';
+import { Heartbeat, type HeartbeatSettings } from './heartbeat.js';
+import type { Transport } from './transport.js';
+
+/**
+ * - `opening`: connected, the protocol is being agreed on
+ * - `ready`: carries calls
+ * - `draining`: carries the calls it has, takes no new ones
+ * - `ending`: our side has ended; nothing more is written
+ * - `closed`: for good
+ */
+export type ConnectionState = 'opening' | 'ready' | 'draining' | 'ending' | 'closed';
+
+const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
+  opening: ['ready', 'ending', 'closed'],
+  ready: ['draining', 'ending', 'closed'],
+  draining: ['ending', 'closed'],
+  ending: ['closed'],
+  closed: [],
+};
+
+/** The side that gives a connection its meaning: the client's calls, or the server's session. */
+export interface ConnectionOwner {
+  /** Takes received bytes. What it throws closes the connection. */
+  receive(chunk: Buffer): void;
+  /** The peer ended the stream; throws when that cut something short. */
+  end(): void;
+  /** The heartbeat asks for a ping to be sent. */
+  sendPing(token: number): void;
+  /** The connection is closed, for this reason. Called once. */
+  closed(reason: PooledTcpError): void;
+}
+
+export interface ConnectionOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly heartbeat: HeartbeatSettings | false;
+  /** Bytes that may wait to be written before the peer counts as one that does not read. */
+  readonly maxPendingWriteBytes: number;
+}
+
+type Written = (error?: PooledTcpError) => void;
+
+/**
+ * One long connection, from either side: its state, its output, its heartbeat.
+ *
+ * Reading never depends on writing: whatever waits to be written, received bytes are always taken.
+ * Two peers that stop reading while they wait to write lock each other for ever.
+ */
+export class Connection implements MessageWriter {
+  readonly output = new Output();
+  readonly heartbeat: Heartbeat;
+  readonly #transport: Transport;
+  readonly #owner: ConnectionOwner;
+  readonly #maxPendingWriteBytes: number;
+  #state: ConnectionState = 'opening';
+  #isFlushScheduled = false;
+  #flushes = 0;
+  #awaitingFlush: Written[] = [];
+
+  constructor(options: ConnectionOptions, owner: ConnectionOwner) {
+    this.#transport = options.transport;
+    this.#owner = owner;
+    this.#maxPendingWriteBytes = options.maxPendingWriteBytes;
+    this.heartbeat = new Heartbeat(options.clock, options.heartbeat, {
+      ping: (token) => {
+        owner.sendPing(token);
+      },
+      silent: (silentMs) => {
+        this.destroy(
+          new PooledTcpError(
+            'PTCP_HEARTBEAT_TIMEOUT',
+            `${this.peer} sent nothing for ${Math.round(silentMs)} ms and did not answer a heartbeat`,
+            {
+              peer: this.peer,
+              elapsedMs: silentMs,
+            },
+          ),
+        );
+      },
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get peer(): string {
+    return this.#transport.peer;
+  }
+
+  /** Bytes that wait to be written, here and in the socket. */
+  get pendingBytes(): number {
+    return this.output.length + this.#transport.pendingBytes;
+  }
+
+  /** Number of the flush that bytes added now will leave with; see {@link hasLeft}. */
+  get nextFlush(): number {
+    return this.#flushes + 1;
+  }
+
+  /** Whether the bytes that were to leave with this flush have been given to the kernel. */
+  hasLeft(flush: number): boolean {
+    return flush <= this.#flushes;
+  }
+
+  /** Begins to receive. Separate from the constructor, because the owner needs the connection first. */
+  start(): void {
+    this.#transport.start({
+      data: (chunk) => {
+        this.#onData(chunk);
+      },
+      end: () => {
+        this.#onEnd();
+      },
+      close: (error) => {
+        this.#close(this.#lost(error));
+      },
+    });
+  }
+
+  /**
+   * The protocol is agreed on: calls may begin.
+   *
+   * @param hasHeartbeat whether the peer answers heartbeats
+   */
+  ready(hasHeartbeat: boolean): boolean {
+    if (!this.#move('ready')) return false;
+    if (hasHeartbeat) this.heartbeat.start();
+    return true;
+  }
+
+  /** No new calls; the owner ends the connection when the last has finished. */
+  drain(): boolean {
+    return this.#move('draining');
+  }
+
+  /** Sends what is pending, then ends. The peer's end, or {@link destroy}, closes it. */
+  end(): void {
+    this.flush();
+    if (this.#move('ending')) this.#transport.end();
+  }
+
+  /** Closes at once. Harmless on a closed connection. */
+  destroy(reason: PooledTcpError): void {
+    this.#close(reason);
+  }
+
+  /** Bytes were added to the output: they leave together at the end of this tick. */
+  schedule(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    process.nextTick(() => {
+      this.flush();
+    });
+  }
+
+  /** Calls back once everything in the output has been given to the kernel, or never will be. */
+  whenWritten(callback: Written): void {
+    this.#awaitingFlush.push(callback);
+  }
+
+  flush(): void {
+    this.#isFlushScheduled = false;
+    if (this.output.length === 0) return;
+    if (this.#state === 'ending' || this.#state === 'closed') {
+      this.output.take();
+      return;
+    }
+    this.#transport.write(this.output.take());
+    this.#flushes += 1;
+    if (this.#transport.pendingBytes === 0) this.output.recycle();
+    else this.output.forget();
+    this.#settleWritten(undefined);
+    if (this.#transport.pendingBytes > this.#maxPendingWriteBytes) {
+      this.destroy(
+        new PooledTcpError(
+          'PTCP_WRITE_OVERFLOW',
+          `${this.peer} does not read: ${this.#transport.pendingBytes} bytes wait for it, more than maxPendingWriteBytes (${this.#maxPendingWriteBytes})`,
+          { peer: this.peer, sent: true },
+        ),
+      );
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'closed') return;
+    this.heartbeat.onRead();
+    try {
+      this.#owner.receive(chunk);
+    } catch (error) {
+      this.#close(asConnectionError(error, this.peer));
+    }
+  }
+
+  #onEnd(): void {
+    if (this.#state === 'closed') return;
+    try {
+      this.#owner.end();
+    } catch (error) {
+      this.#close(asConnectionError(error, this.peer));
+      return;
+    }
+    this.#close(this.#lost(undefined));
+  }
+
+  #lost(error: Error | undefined): PooledTcpError {
+    const how = error === undefined ? 'closed the connection' : `connection failed: ${error.message}`;
+    return new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} ${how}`, { peer: this.peer, cause: error });
+  }
+
+  #close(reason: PooledTcpError): void {
+    if (!this.#move('closed')) return;
+    this.heartbeat.stop();
+    this.#transport.destroy();
+    this.output.take();
+    this.output.forget();
+    this.#settleWritten(reason);
+    this.#owner.closed(reason);
+  }
+
+  #settleWritten(error: PooledTcpError | undefined): void {
+    if (this.#awaitingFlush.length === 0) return;
+    const callbacks = this.#awaitingFlush;
+    this.#awaitingFlush = [];
+    for (const callback of callbacks) callback(error);
+  }
+
+  #move(to: ConnectionState): boolean {
+    if (!TRANSITIONS[this.#state].includes(to)) return false;
+    this.#state = to;
+    return true;
+  }
+}
+
+function asConnectionError(error: unknown, peer: string): PooledTcpError {
+  if (error instanceof PooledTcpError) {
+    return new PooledTcpError(error.code, `${peer}: ${error.message}`, { peer, cause: error.cause, sent: error.sent });
+  }
+  return new PooledTcpError(
+    'PTCP_PROTOCOL_VIOLATION',
+    `${peer}: the received bytes could not be handled: ${describeCause(error)}`,
+    { peer, cause: error },
+  );
+}

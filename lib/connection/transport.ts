@@ -1,0 +1,23 @@
+/** What a connection stands on: an open byte stream. `net` and `tls` sockets are adapted to it; tests use one in memory. */
+export interface Transport {
+  /** Address of the peer, for messages. */
+  readonly peer: string;
+  /** Bytes given to {@link write} that the kernel has not taken yet. */
+  readonly pendingBytes: number;
+  /** Begins to deliver events. Called once. */
+  start(events: TransportEvents): void;
+  /** Writes the parts in order, with one system call. */
+  write(parts: readonly Buffer[]): void;
+  /** Sends what is pending, then ends our side. */
+  end(): void;
+  /** Closes at once; {@link TransportEvents.close} follows. */
+  destroy(): void;
+}
+
+export interface TransportEvents {
+  data(chunk: Buffer): void;
+  /** The peer ended its side. */
+  end(): void;
+  /** Nothing more will happen. */
+  close(error?: Error): void;
+}

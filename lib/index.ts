@@ -1,0 +1,45 @@
+export {
+  dnsEndpoints,
+  srvEndpoints,
+  type DnsEndpointsOptions,
+  type SrvEndpointsOptions,
+} from './cluster/dns-resolvers.js';
+export type { EndpointAddress } from './cluster/endpoint-address.js';
+export type { EndpointState, EndpointStats } from './cluster/cluster.js';
+export { staticEndpoints, type EndpointResolver, type ResolverListener } from './cluster/resolver.js';
+export type { ClientSettings, PooledTcpClientOptions } from './client/settings.js';
+export type { ClientStats } from './client/stats.js';
+export type { BackoffOptions, BackoffSettings } from './common/backoff.js';
+export type { HeartbeatOptions, HeartbeatSettings } from './connection/heartbeat.js';
+export type { KeepAliveOptions, KeepAliveSettings } from './connection/socket-transport.js';
+export { ERROR_CODES, type PooledTcpErrorCode } from './errors/codes.js';
+export { PooledTcpError, type PooledTcpErrorDetails } from './errors/pooled-tcp-error.js';
+export { delimiter, type DelimiterSettings } from './framing/delimiter.js';
+export type { FrameDecoder, Framing } from './framing/framing.js';
+export { lengthField, type LengthFieldOptions, type LengthFieldSettings } from './framing/length-field.js';
+export { untilClose, type UntilCloseSettings } from './framing/until-close.js';
+export { InjectPool, PooledClient } from './nest/decorators.js';
+export {
+  PooledTcpClient,
+  type AcquireLeaseOptions,
+  type PooledTcpClientEvents,
+  type PooledTcpStatus,
+  type RequestOptions,
+} from './nest/pooled-tcp-client.js';
+export { PooledTcpContext, type PooledTcpSession } from './nest/pooled-tcp-context.js';
+export { PooledTcpLease } from './nest/pooled-tcp-lease.js';
+export {
+  PooledTcpModule,
+  type PooledTcpModuleAsyncOptions,
+  type PooledTcpModuleOptions,
+  type PooledTcpOptionsFactory,
+} from './nest/pooled-tcp.module.js';
+export { PooledTcpServer, type PooledTcpServerEvents, type PooledTcpServerStatus } from './nest/pooled-tcp-server.js';
+export { getPoolToken } from './nest/tokens.js';
+export type { PoolMode, PoolOptions, PoolSettings, Prewarm } from './pool/settings.js';
+export type { CloseReason } from './pool/stats.js';
+export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.js';
+export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
+export type { ProtocolOption } from './protocol/protocol-rule.js';
+export type { ServerStats } from './server/server.js';
+export type { PooledTcpServerOptions, ServerSettings } from './server/settings.js';

@@ -1,0 +1,325 @@
+import {
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { ClientProxy } from '@nestjs/microservices';
+import { filter, map, Observable, ReplaySubject, Subject } from 'rxjs';
+import type { ReplyObserver } from '../client/active-call.js';
+import { Client } from '../client/client.js';
+import { resolveClientOptions, type ClientSettings, type PooledTcpClientOptions } from '../client/settings.js';
+import type { ClientStats } from '../client/stats.js';
+import { conflict } from '../common/options.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
+import { declaredOptions } from './decorators.js';
+import { PooledTcpLease } from './pooled-tcp-lease.js';
+import { PromiseReply } from './promise-reply.js';
+
+/** Options of one request. */
+export interface RequestOptions {
+  /** Time for the reply, waiting for a connection included, in milliseconds. Default `requestTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up when it fires; the server is told. */
+  readonly signal?: AbortSignal | undefined;
+  /** Strings that travel beside the data; the handler reads them with `context.getMetadata()`. */
+  readonly metadata?: Metadata | undefined;
+}
+
+/** Options of {@link PooledTcpClient.acquire}. */
+export interface AcquireLeaseOptions {
+  /** Time to get a connection, in milliseconds. Default `pool.acquireTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up waiting when it fires. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `connected` while there is a connection to any endpoint. The values are those of Nest's own TCP client. */
+export type PooledTcpStatus = 'connected' | 'disconnected';
+
+/** Events of {@link PooledTcpClient.on}. */
+export type PooledTcpClientEvents = {
+  /** The first connection is there. */
+  connect: () => void;
+  /** The last connection is gone. */
+  disconnect: () => void;
+};
+
+/**
+ * A `ClientProxy` over a pool of long-lived TCP connections.
+ *
+ * `send()` and `emit()` behave as those of every Nest client: what a handler throws arrives as it was thrown.
+ * {@link request} is the same call as a promise. Whatever goes wrong on the way is a `PooledTcpError`.
+ *
+ * @example
+ * ```ts
+ * orders.send('sum', [1, 2]).subscribe(console.log);
+ * const sum = await orders.request<number>('sum', [1, 2], { timeoutMs: 500 });
+ * ```
+ */
+export class PooledTcpClient
+  extends ClientProxy<PooledTcpClientEvents, PooledTcpStatus>
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  readonly #client: Client;
+  readonly #logger: Logger;
+  readonly #listeners = new Map<keyof PooledTcpClientEvents, Set<() => void>>();
+  readonly #pushed = new Subject<{ route: string; data: unknown }>();
+  #isShuttingDown = false;
+
+  /**
+   * @param options of the pool; those of `@PooledClient()` when left out
+   * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT`
+   */
+  constructor(options?: PooledTcpClientOptions) {
+    super();
+    const given = options ?? declaredOptions(new.target);
+    if (given === undefined) {
+      conflict(
+        `${new.target.name} has no options; pass them to the constructor, or declare them with @PooledClient({ … })`,
+      );
+    }
+    const settings = resolveClientOptions(given);
+    this.#logger = new Logger(`${PooledTcpClient.name}:${settings.name}`);
+    this.#client = new Client(
+      settings,
+      {
+        connected: (isConnected) => {
+          this.#onConnected(isConnected);
+        },
+        push: (route, data) => {
+          this.#pushed.next({ route, data });
+        },
+      },
+      { logger: this.#logger },
+    );
+    this._status$.next('disconnected');
+  }
+
+  /** Name of the pool. */
+  get name(): string {
+    return this.#client.settings.name;
+  }
+
+  /** The options as they are in force: defaults applied, frozen. */
+  get settings(): ClientSettings {
+    return this.#client.settings;
+  }
+
+  /** Whether `close()` has begun, or the application is shutting down: nothing new should be sent here. */
+  get isShuttingDown(): boolean {
+    return this.#isShuttingDown;
+  }
+
+  /** The pool at this moment: counts, endpoints and counters. Frozen. */
+  stats(): ClientStats {
+    return this.#client.stats();
+  }
+
+  /**
+   * Opens `pool.min` connections to each endpoint. Not needed before a call.
+   *
+   * @throws PooledTcpError `PTCP_POOL_PREWARM_FAILED`, `PTCP_POOL_CLOSED`
+   */
+  override connect(): Promise<void> {
+    return this.#client.connect();
+  }
+
+  /**
+   * Lets calls in flight finish within `drainTimeoutMs`, then closes. Idempotent. Arguments are ignored: Nest's
+   * `ClientsModule` calls this as a shutdown hook, with a signal.
+   */
+  override close(): Promise<void> {
+    this.#isShuttingDown = true;
+    return this.#client.close();
+  }
+
+  /** Closes at once: calls in flight and callers who wait fail. */
+  destroy(reason?: Error): void {
+    this.#isShuttingDown = true;
+    this.#client.destroy(
+      reason instanceof PooledTcpError
+        ? reason
+        : new PooledTcpError(
+            'PTCP_POOL_CLOSED',
+            `pool '${this.name}' was destroyed${reason === undefined ? '' : `: ${reason.message}`}`,
+            { cause: reason },
+          ),
+    );
+  }
+
+  /**
+   * A cold Observable of the replies, as every `ClientProxy`: each subscription is one request, and
+   * unsubscribing cancels it. Errors with what the handler threw, or with a `PooledTcpError`.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the signature of ClientProxy
+  override send<TResult = any, TInput = any>(pattern: any, data: TInput): Observable<TResult> {
+    if (isNil(pattern) || isNil(data)) return super.send<TResult, TInput>(pattern, data);
+    return new Observable<TResult>((subscriber) => {
+      const observer: ReplyObserver = {
+        next: (value) => {
+          subscriber.next(this.serializeResponse(value) as TResult);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+        failed: (error) => {
+          subscriber.error(this.serializeError(error));
+        },
+        handlerFailed: (error) => {
+          subscriber.error(this.serializeError(error));
+        },
+      };
+      const message = this.#message(pattern, data, undefined);
+      const call = this.#client.call(message, observer, { timeoutMs: this.settings.requestTimeoutMs });
+      return () => {
+        call.cancel();
+      };
+    });
+  }
+
+  /**
+   * Sends an event at once, whether or not somebody subscribes. The Observable completes when the event has
+   * been given to the kernel, and errors when nothing was written; an error that nobody observes is logged.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the signature of ClientProxy
+  override emit<TResult = any, TInput = any>(pattern: any, data: TInput): Observable<TResult> {
+    if (isNil(pattern) || isNil(data)) return super.emit<TResult, TInput>(pattern, data);
+    const outcome = new ReplaySubject<TResult>(1);
+    this.#client.emit(this.#message(pattern, data, undefined)).then(
+      () => {
+        outcome.next(undefined as TResult);
+        outcome.complete();
+      },
+      (error: unknown) => {
+        if (!outcome.observed)
+          this.#logger.warn(`event '${this.#route(pattern)}' was not sent: ${describeCause(error)}`);
+        outcome.error(error);
+      },
+    );
+    return outcome.asObservable();
+  }
+
+  /**
+   * One request as a promise: resolves with the reply, or with the last item of a stream, or with undefined
+   * where there was none.
+   *
+   * @throws PooledTcpError any code; `PTCP_HANDLER_FAILED` with the handler's answer as `cause`
+   */
+  request<TResult = unknown, TInput = unknown>(
+    pattern: unknown,
+    data: TInput,
+    options: RequestOptions = {},
+  ): Promise<TResult> {
+    const reply = new PromiseReply<TResult>(this.#route(pattern));
+    const { timeoutMs = this.settings.requestTimeoutMs, signal, metadata } = options;
+    this.#client.call(this.#message(pattern, data, metadata), reply, { timeoutMs, signal });
+    return reply.promise;
+  }
+
+  /**
+   * Borrows a whole connection: nobody else uses it until the lease is released. For calls that must run on
+   * one connection; others do not need it.
+   *
+   * @throws PooledTcpError `PTCP_ACQUIRE_TIMEOUT`, `PTCP_POOL_EXHAUSTED`, `PTCP_POOL_CLOSED`, `PTCP_ABORTED`
+   * @example
+   * ```ts
+   * await using lease = await orders.acquire();
+   * await lease.request('begin', {});
+   * ```
+   */
+  async acquire(options: AcquireLeaseOptions = {}): Promise<PooledTcpLease> {
+    const origin = new Error('acquired here');
+    const lease = await this.#client.acquire({ ...options, origin });
+    return new PooledTcpLease(lease, {
+      message: (pattern, data, metadata) => this.#message(pattern, data, metadata),
+      requestTimeoutMs: this.settings.requestTimeoutMs,
+    });
+  }
+
+  /** Runs `use` with a borrowed connection, and releases it however that ends. */
+  async withLease<T>(use: (lease: PooledTcpLease) => Promise<T> | T, options: AcquireLeaseOptions = {}): Promise<T> {
+    const lease = await this.acquire(options);
+    try {
+      return await use(lease);
+    } finally {
+      if (lease.isHeld) lease.release();
+    }
+  }
+
+  /** What servers push with `session.push(pattern, data)`, while subscribed. */
+  pushes<T = unknown>(pattern: unknown): Observable<T> {
+    const route = this.#route(pattern);
+    return this.#pushed.pipe(
+      filter((push) => push.route === route),
+      map((push) => push.data as T),
+    );
+  }
+
+  override on<K extends keyof PooledTcpClientEvents>(event: K, callback: PooledTcpClientEvents[K]): void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners.add(callback));
+  }
+
+  /** The engine under the Nest client: `Client`, with its open connections. */
+  override unwrap<T = Client>(): T {
+    return this.#client as T;
+  }
+
+  /** Nest hook: opens the pool before the application takes traffic, as `pool.prewarm` says. */
+  async onApplicationBootstrap(): Promise<void> {
+    const { prewarm, min } = this.settings.pool;
+    if (prewarm === 'required') {
+      const startedAt = performance.now();
+      await this.connect();
+      const { total, endpoints } = this.stats();
+      if (min > 0)
+        this.#logger.log(
+          `prewarmed ${total} connections to ${endpoints.map(({ address }) => address).join(', ')} in ${Math.round(performance.now() - startedAt)} ms`,
+        );
+    } else if (prewarm === 'background') this.#client.warmInBackground();
+  }
+
+  /** Nest hook: health says so before the pool drains. */
+  beforeApplicationShutdown(): void {
+    this.#isShuttingDown = true;
+  }
+
+  /** Nest hook: drains once the application's own servers have stopped. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
+  protected override publish(): never {
+    throw new PooledTcpError('PTCP_UNSUPPORTED', 'publish() is replaced by send() and request()');
+  }
+
+  protected override dispatchEvent(): never {
+    throw new PooledTcpError('PTCP_UNSUPPORTED', 'dispatchEvent() is replaced by emit()');
+  }
+
+  /** Runs the dispatch hook, where there is one (Nest 12), which may add metadata. */
+  #message(pattern: unknown, data: unknown, metadata: Metadata | undefined): OutgoingMessage {
+    const route = this.#route(pattern);
+    const { onDispatchHook } = this;
+    if (onDispatchHook === undefined) return { pattern, route, data, metadata };
+    const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }) };
+    onDispatchHook(packet);
+    return { pattern, route, data, metadata: (packet as { metadata?: Metadata }).metadata };
+  }
+
+  /** Nest's key of a pattern. Its typings promise a string; for a boolean it returns the boolean. */
+  #route(pattern: unknown): string {
+    return String(this.normalizePattern(pattern as string));
+  }
+
+  #onConnected(isConnected: boolean): void {
+    this._status$.next(isConnected ? 'connected' : 'disconnected');
+    for (const listener of this.#listeners.get(isConnected ? 'connect' : 'disconnect') ?? []) listener();
+  }
+}
+
+function isNil(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
+}

@@ -1,0 +1,71 @@
+import type { ClientLease } from '../client/client-lease.js';
+import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
+import type { RequestOptions } from './pooled-tcp-client.js';
+import { PromiseReply } from './promise-reply.js';
+
+/** What a lease needs of its client. */
+export interface LeaseContext {
+  message(pattern: unknown, data: unknown, metadata: Metadata | undefined): OutgoingMessage;
+  readonly requestTimeoutMs: number;
+}
+
+/**
+ * A borrowed connection. Until it is released nobody else uses it; when the connection dies, its calls fail
+ * and none is continued elsewhere. Each use after the release throws.
+ */
+export class PooledTcpLease implements AsyncDisposable {
+  readonly #lease: ClientLease;
+  readonly #context: LeaseContext;
+
+  constructor(lease: ClientLease, context: LeaseContext) {
+    this.#lease = lease;
+    this.#context = context;
+  }
+
+  /** Address of the server. */
+  get peer(): string {
+    return this.#lease.peer;
+  }
+
+  /** False once released, or taken back by the pool. */
+  get isHeld(): boolean {
+    return this.#lease.isHeld;
+  }
+
+  /**
+   * One request on this connection.
+   *
+   * @throws PooledTcpError as `PooledTcpClient.request`, and `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED`
+   */
+  async request<TResult = unknown, TInput = unknown>(
+    pattern: unknown,
+    data: TInput,
+    options: RequestOptions = {},
+  ): Promise<TResult> {
+    const message = this.#context.message(pattern, data, options.metadata);
+    const reply = new PromiseReply<TResult>(message.route);
+    const { timeoutMs = this.#context.requestTimeoutMs, signal } = options;
+    this.#lease.call(message, reply, { timeoutMs, signal });
+    return reply.promise;
+  }
+
+  /** Sends an event on this connection; resolves when it has been given to the kernel. */
+  async emit(pattern: unknown, data: unknown): Promise<void> {
+    await this.#lease.emit(this.#context.message(pattern, data, undefined));
+  }
+
+  /**
+   * Gives the connection back. Calls still in flight on it fail.
+   *
+   * @throws PooledTcpError `PTCP_LEASE_RELEASED` the second time, `PTCP_LEASE_RECLAIMED`
+   */
+  release(): void {
+    this.#lease.release();
+  }
+
+  /** Releases, unless that has happened already. */
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.isHeld) this.release();
+    return Promise.resolve();
+  }
+}

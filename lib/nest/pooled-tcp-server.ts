@@ -1,0 +1,181 @@
+import {
+  Server,
+  Transport,
+  type CustomTransportStrategy,
+  type MessageHandler,
+  type TransportId,
+} from '@nestjs/microservices';
+import type { Server as NetServer, Socket } from 'node:net';
+import { isObservable } from 'rxjs';
+import { describeCause } from '../errors/pooled-tcp-error.js';
+import { NO_MESSAGE_HANDLER } from '../protocol/nest-json.js';
+import type { Metadata } from '../protocol/messages.js';
+import { TcpServer, type ServerStats } from '../server/server.js';
+import type { ServerCall } from '../server/server-call.js';
+import type { Dispatcher, Session } from '../server/session.js';
+import { resolveServerOptions, type PooledTcpServerOptions, type ServerSettings } from '../server/settings.js';
+import { PooledTcpContext } from './pooled-tcp-context.js';
+import { replyWith } from './reply-stream.js';
+
+/** Events of {@link PooledTcpServer.on}: those of the listening `net.Server`. */
+export type PooledTcpServerEvents = {
+  listening: () => void;
+  connection: (socket: Socket) => void;
+  error: (error: Error) => void;
+  close: () => void;
+};
+
+/** `connected` while it listens. The values are those of Nest's own TCP server. */
+export type PooledTcpServerStatus = 'connected' | 'disconnected';
+
+/**
+ * A transport strategy for any Nest microservice. Controllers, guards, pipes, interceptors and filters stay as
+ * they are. Our clients speak the native protocol to it, stock Nest clients their own, on the same port.
+ *
+ * @example
+ * ```ts
+ * const app = await NestFactory.createMicroservice(AppModule, {
+ *   strategy: new PooledTcpServer({ host: '127.0.0.1', port: 4000 }),
+ * });
+ * await app.listen();
+ * ```
+ */
+export class PooledTcpServer
+  extends Server<PooledTcpServerEvents, PooledTcpServerStatus>
+  implements CustomTransportStrategy, Dispatcher
+{
+  /** That of stock TCP, so that handlers bound to `Transport.TCP` are served; `setTransportId()` changes it. */
+  override transportId: TransportId = Transport.TCP;
+  readonly #server: TcpServer;
+  #hasProcessingHooks = false;
+
+  /** @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT` */
+  constructor(options: PooledTcpServerOptions = {}) {
+    super();
+    this.#server = new TcpServer(resolveServerOptions(options), { dispatcher: this, logger: this.logger });
+    this.#server.netServer.on('close', () => {
+      this._status$.next('disconnected');
+    });
+  }
+
+  /** The options as they are in force: defaults applied, frozen. */
+  get settings(): ServerSettings {
+    return this.#server.settings;
+  }
+
+  /** The server at this moment: its address, connections and calls. Frozen. */
+  stats(): ServerStats {
+    return this.#server.stats();
+  }
+
+  /** Called by Nest. The callback is called once: with nothing, or with a `PooledTcpError` `PTCP_LISTEN_FAILED`. */
+  listen(callback: (...optionalParams: unknown[]) => unknown): void {
+    this.#server.listen().then(
+      () => {
+        // From here on an error of the listening socket concerns no caller.
+        this.#server.netServer.on('error', this.#onServerError);
+        this._status$.next('connected');
+        callback();
+      },
+      (error: unknown) => {
+        this._status$.next('disconnected');
+        callback(error);
+      },
+    );
+  }
+
+  /** Stops listening, lets calls in flight finish within `drainTimeoutMs`, then closes. Idempotent. */
+  async close(): Promise<void> {
+    await this.#server.close();
+    this.#server.netServer.off('error', this.#onServerError);
+  }
+
+  override on<K extends keyof PooledTcpServerEvents>(event: K, callback: PooledTcpServerEvents[K]): void {
+    this.#server.netServer.on(event, callback);
+  }
+
+  /** The listening `net.Server` (a `tls.Server` with TLS). */
+  override unwrap<T = NetServer>(): T {
+    return this.#server.netServer as T;
+  }
+
+  override setOnProcessingStartHook(hook: Parameters<Server['setOnProcessingStartHook']>[0]): void {
+    this.#hasProcessingHooks = true;
+    super.setOnProcessingStartHook(hook);
+  }
+
+  override setOnProcessingEndHook(hook: Parameters<Server['setOnProcessingEndHook']>[0]): void {
+    this.#hasProcessingHooks = true;
+    super.setOnProcessingEndHook(hook);
+  }
+
+  /** A request arrived. */
+  request(call: ServerCall): void {
+    const handler = this.#findHandler(call.pattern);
+    if (handler === undefined) {
+      call.fail('no-handler', NO_MESSAGE_HANDLER);
+      return;
+    }
+    const context = new PooledTcpContext(call.session, this.getPatternAsString(call.pattern), call.metadata, call);
+    if (!this.#hasProcessingHooks) {
+      void this.#run(handler, call, context);
+      return;
+    }
+    // Nest's own instrumentation points: the hook decides when the handler runs.
+    this.onProcessingStartHook(this.transportId, context, () =>
+      this.#run(handler, call, context, () => {
+        (this.onProcessingEndHook as typeof this.onProcessingEndHook | undefined)?.(this.transportId, context);
+      }),
+    );
+  }
+
+  /** An event arrived. */
+  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
+    const text = this.getPatternAsString(pattern);
+    const context = new PooledTcpContext(session, text, metadata, undefined);
+    this.handleEvent(text, { pattern: text, data }, context).catch((error: unknown) => {
+      this.logger.error(`the handler of event '${text}' failed: ${describeCause(error)}`);
+    });
+  }
+
+  async #run(
+    handler: MessageHandler,
+    call: ServerCall,
+    context: PooledTcpContext,
+    finished?: () => void,
+  ): Promise<void> {
+    try {
+      const result: unknown = await handler(call.data, context);
+      if (isObservable(result))
+        replyWith(result, call, (error) => {
+          this.#fail(call, error);
+        });
+      else call.respond(result);
+    } catch (error) {
+      this.#fail(call, error);
+    } finally {
+      finished?.();
+    }
+  }
+
+  /** What Nest's filters made of an exception goes to the caller as it is; a bare `Error` would be `{}` as JSON. */
+  #fail(call: ServerCall, error: unknown): void {
+    call.fail(
+      'handler',
+      error instanceof Error ? Object.assign({ status: 'error' }, error, { message: error.message }) : error,
+    );
+  }
+
+  /** The pattern as it came is the key in nearly all cases; only others cost a normalisation. */
+  #findHandler(pattern: unknown): MessageHandler | undefined {
+    if (typeof pattern === 'string') {
+      const handler = this.messageHandlers.get(pattern);
+      if (handler !== undefined) return handler;
+    }
+    return this.getHandlerByPattern(this.getPatternAsString(pattern)) ?? undefined;
+  }
+
+  readonly #onServerError = (error: Error): void => {
+    this.logger.error(`the listening socket failed: ${error.message}`);
+  };
+}

@@ -1,0 +1,93 @@
+import { ERROR_CODES, type PooledTcpErrorCode } from '../errors/codes.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { Output } from '../framing/output.js';
+import { isRecord } from './json.js';
+import { encodeNestFrame, NO_MESSAGE_HANDLER } from './nest-json.js';
+
+/**
+ * The hello: a request in the stock wire format to a pattern no service has. A stock server answers that it
+ * has no such handler; ours answers with a welcome, and from the next byte on both speak the native protocol.
+ */
+export const HELLO_PATTERN = 'pooled-tcp:hello';
+const HELLO_ID = 'pooled-tcp:hello';
+export const PROTOCOL_VERSION = 1;
+
+/** What the client says about itself. */
+export interface Hello {
+  readonly versions: readonly number[];
+  /** Largest frame this end takes, in bytes. */
+  readonly maxFrameBytes: number;
+}
+
+/** What the server says about itself. */
+export interface Welcome {
+  readonly version: number;
+  /** Largest frame the server takes, in bytes. */
+  readonly maxFrameBytes: number;
+  /** The server closes a connection that was silent for this long; 0: never. */
+  readonly idleTimeoutMs: number;
+  /** Patterns the server is ready to remember for this connection. */
+  readonly maxPatterns: number;
+}
+
+/** How a peer answered the hello. */
+export type HelloAnswer = { readonly kind: 'welcome'; readonly welcome: Welcome } | { readonly kind: 'stock' };
+
+export function writeHello(output: Output, hello: Hello): void {
+  encodeNestFrame(output, JSON.stringify({ pattern: HELLO_PATTERN, data: hello, id: HELLO_ID }));
+}
+
+export function writeWelcome(output: Output, id: unknown, welcome: Welcome): void {
+  encodeNestFrame(output, JSON.stringify({ id, response: welcome, isDisposed: true }));
+}
+
+/** Refuses a connection in the only format that is certain to be understood: as the hello's error. */
+export function writeRefusal(output: Output, id: unknown, error: PooledTcpError): void {
+  encodeNestFrame(
+    output,
+    JSON.stringify({ id, err: { status: 'error', code: error.code, message: error.message }, isDisposed: true }),
+  );
+}
+
+/** The client's hello in a received packet, or undefined when the packet is something else. */
+export function parseHello(packet: unknown): Hello | undefined {
+  if (!isRecord(packet) || packet['pattern'] !== HELLO_PATTERN || packet['id'] === undefined) return undefined;
+  const data = packet['data'];
+  if (!isRecord(data) || !Array.isArray(data['versions']) || !isCount(data['maxFrameBytes'])) return undefined;
+  return { versions: data['versions'].filter(isCount), maxFrameBytes: data['maxFrameBytes'] };
+}
+
+/**
+ * What the peer's first frame means.
+ *
+ * @throws PooledTcpError what our server refused the connection with, or `PTCP_HANDSHAKE_FAILED`
+ */
+export function parseHelloAnswer(packet: unknown): HelloAnswer {
+  if (!isRecord(packet) || packet['id'] !== HELLO_ID)
+    throw handshakeFailed('an answer to something that was not asked');
+  const error = packet['err'];
+  if (error === NO_MESSAGE_HANDLER) return { kind: 'stock' };
+  if (error !== undefined && error !== null) throw refusal(error);
+  const welcome = packet['response'];
+  if (!isRecord(welcome)) throw handshakeFailed('a welcome without content');
+  const { version, maxFrameBytes, idleTimeoutMs, maxPatterns } = welcome;
+  if (version !== PROTOCOL_VERSION || !isCount(maxFrameBytes) || !isCount(idleTimeoutMs) || !isCount(maxPatterns)) {
+    throw handshakeFailed('a welcome that does not fit version 1');
+  }
+  return { kind: 'welcome', welcome: { version, maxFrameBytes, idleTimeoutMs, maxPatterns } };
+}
+
+function refusal(error: unknown): PooledTcpError {
+  if (isRecord(error) && typeof error['code'] === 'string' && error['code'] in ERROR_CODES) {
+    return new PooledTcpError(error['code'] as PooledTcpErrorCode, String(error['message']));
+  }
+  return handshakeFailed('an error that is not ours');
+}
+
+function handshakeFailed(what: string): PooledTcpError {
+  return new PooledTcpError('PTCP_HANDSHAKE_FAILED', `the peer answered the hello with ${what}`);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,85 @@
+import type { PooledTcpErrorCode } from '../errors/codes.js';
+import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { Output } from '../framing/output.js';
+
+/** Names one call on one connection. Ours are integers; stock Nest clients send strings. */
+export type CallId = number | string;
+
+/** Out-of-band strings that travel with a message: a trace id, a tenant (Nest's `packet.metadata`). */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** A request or event as the client hands it to a protocol. */
+export interface OutgoingMessage {
+  /** The pattern as the user wrote it: a string, a number or an object. */
+  readonly pattern: unknown;
+  /** The pattern as Nest normalises it: the key of the handler map. */
+  readonly route: string;
+  readonly data: unknown;
+  readonly metadata: Metadata | undefined;
+}
+
+/** Why a call failed, as far as the wire says. */
+export type FailureKind =
+  'handler' | 'no-handler' | 'overloaded' | 'deadline' | 'unserializable' | 'malformed' | 'too-large';
+
+/** How each kind of failure is known on the wire and to the caller; the index is the native protocol's number. */
+export const FAILURES: readonly { kind: FailureKind; code: PooledTcpErrorCode; sent: boolean }[] = [
+  { kind: 'handler', code: 'PTCP_HANDLER_FAILED', sent: true },
+  { kind: 'no-handler', code: 'PTCP_NO_HANDLER', sent: false },
+  { kind: 'overloaded', code: 'PTCP_SERVER_OVERLOADED', sent: false },
+  { kind: 'deadline', code: 'PTCP_DEADLINE_EXCEEDED', sent: false },
+  { kind: 'unserializable', code: 'PTCP_PAYLOAD_UNSERIALIZABLE', sent: true },
+  { kind: 'malformed', code: 'PTCP_PAYLOAD_MALFORMED', sent: false },
+  { kind: 'too-large', code: 'PTCP_FRAME_TOO_LARGE', sent: true },
+];
+
+/** What a client hears from its peer. */
+export interface ClientSink {
+  /** The only or last value of a call, which is over. */
+  response(id: number, data: unknown): void;
+  /** One value of a stream; more may follow. */
+  item(id: number, data: unknown): void;
+  /** The call is over without a further value. */
+  end(id: number): void;
+  /** The call is over; for kind `handler`, `error` is what the handler answered. */
+  failure(id: number, kind: FailureKind, error: unknown): void;
+  push(route: string, data: unknown): void;
+  ping(token: number): void;
+  pong(token: number): void;
+  goaway(notice: GoawayNotice): void;
+  /** A whole frame whose content is unreadable, and that names no call; the stream itself is in step. */
+  malformed(error: PooledTcpError): void;
+}
+
+/** What a server hears from its peer. */
+export interface ServerSink {
+  /** @param timeoutMs what is left of the caller's deadline when it sent the request */
+  request(
+    id: CallId,
+    pattern: unknown,
+    data: unknown,
+    metadata: Metadata | undefined,
+    timeoutMs: number | undefined,
+  ): void;
+  event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void;
+  cancel(id: CallId): void;
+  ping(token: number): void;
+  pong(token: number): void;
+  goaway(notice: GoawayNotice): void;
+  /** A whole frame whose content is unreadable, and that names no call; the stream itself is in step. */
+  malformed(error: PooledTcpError): void;
+}
+
+/** The peer will take no new calls on this connection. */
+export interface GoawayNotice {
+  /** Why; an error code when the peer closes because of something we sent. */
+  readonly code?: PooledTcpErrorCode | undefined;
+  readonly message: string;
+}
+
+/** Where a protocol puts its bytes. */
+export interface MessageWriter {
+  readonly output: Output;
+  /** Bytes were added to the output: they leave at the end of this tick. */
+  schedule(): void;
+}

@@ -1,0 +1,39 @@
+/**
+ * The native protocol's numbers; docs/PROTOCOL.md specifies them to the byte. All integers are big endian.
+ *
+ * ```
+ * 0       4      5       6
+ * | length | type | flags | fields of the type … | payload … |
+ * ```
+ * `length` counts what follows it.
+ */
+export const LENGTH_BYTES = 4;
+/** Length field, type and flags. */
+export const HEAD_BYTES = 6;
+
+export const TYPE = {
+  request: 1,
+  event: 2,
+  response: 3,
+  item: 4,
+  end: 5,
+  failure: 6,
+  cancel: 7,
+  ping: 8,
+  pong: 9,
+  goaway: 10,
+  push: 11,
+} as const;
+
+/** What the payload is: the low four bits of `flags`. */
+export const PAYLOAD = { none: 0, json: 1, raw: 2 } as const;
+export const PAYLOAD_MASK = 0x0f;
+
+/** High bits of `flags` on requests and events: which optional fields follow, in this order. */
+export const FLAG = { define: 0x10, deadline: 0x20, metadata: 0x40 } as const;
+
+/** Pattern number of a pattern that is spelled out and not to be remembered. */
+export const LITERAL_PATTERN = 0;
+/** Patterns a server remembers for each connection. */
+export const MAX_PATTERNS = 1024;
+export const MAX_PATTERN_BYTES = 0xffff;

@@ -1,0 +1,169 @@
+import { ERROR_CODES, type PooledTcpErrorCode } from '../../errors/codes.js';
+import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import type { FrameDecoder } from '../../framing/framing.js';
+import { isRecord } from '../json.js';
+import { FAILURES, type ClientSink, type MessageWriter, type OutgoingMessage } from '../messages.js';
+import { violation, type ClientProtocol } from '../protocol.js';
+import { FLAG, LITERAL_PATTERN, MAX_PATTERN_BYTES, TYPE } from './format.js';
+import { nativeDecoder, type FrameReader } from './native-decoder.js';
+import { NativeEncoder } from './native-encoder.js';
+
+export interface NativeClientOptions {
+  /** Largest frame we take, in bytes. */
+  readonly maxFrameBytes: number;
+  /** Largest frame the server takes, in bytes. */
+  readonly peerMaxFrameBytes: number;
+  /** Patterns the server remembers. */
+  readonly maxPatterns: number;
+}
+
+/** Client side of the native protocol. */
+export class NativeClientProtocol implements ClientProtocol {
+  readonly name = 'native';
+  readonly #encoder: NativeEncoder;
+  readonly #decoder: FrameDecoder;
+  readonly #sink: ClientSink;
+  readonly #maxPatterns: number;
+  /** Numbers given to patterns on this connection; the server learns each with its first use. */
+  readonly #patterns = new Map<string, number>();
+
+  constructor(writer: MessageWriter, sink: ClientSink, options: NativeClientOptions) {
+    this.#sink = sink;
+    this.#maxPatterns = options.maxPatterns;
+    this.#encoder = new NativeEncoder(writer, options.peerMaxFrameBytes);
+    this.#decoder = nativeDecoder(options.maxFrameBytes, (frame) => {
+      this.#receive(frame);
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    this.#decoder.push(chunk);
+  }
+
+  end(): void {
+    this.#decoder.end?.();
+  }
+
+  request(id: number, message: OutgoingMessage, timeoutMs: number): void {
+    this.#write(TYPE.request, FLAG.deadline, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
+  }
+
+  event(message: OutgoingMessage): void {
+    this.#write(TYPE.event, 0, message, (_slab, at) => at);
+  }
+
+  cancel(id: number): void {
+    this.#encoder.write(TYPE.cancel, 0, 4, (slab, at) => slab.writeUInt32BE(id, at));
+  }
+
+  ping(token: number): void {
+    this.#encoder.write(TYPE.ping, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+  }
+
+  pong(token: number): void {
+    this.#encoder.write(TYPE.pong, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+  }
+
+  #write(
+    type: number,
+    typeFlags: number,
+    { route, data, metadata }: OutgoingMessage,
+    id: (slab: Buffer, at: number) => number,
+    timeoutMs = 0,
+  ): void {
+    const known = this.#patterns.get(route);
+    const spelled = known === undefined ? Buffer.from(route, 'utf8') : undefined;
+    const number = known ?? (this.#patterns.size < this.#maxPatterns ? this.#patterns.size + 1 : LITERAL_PATTERN);
+    const metadataJson = metadata === undefined ? undefined : Buffer.from(JSON.stringify(metadata), 'utf8');
+    if (spelled !== undefined && spelled.length > MAX_PATTERN_BYTES) {
+      throw new PooledTcpError(
+        'PTCP_FRAME_TOO_LARGE',
+        `a pattern of ${spelled.length} bytes is longer than ${MAX_PATTERN_BYTES}`,
+      );
+    }
+    const flags =
+      typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
+    const fieldBytes = 4 + 2 + 2 + (spelled?.length ?? 0) + 4 + 4 + (metadataJson?.length ?? 0);
+    this.#encoder.write(
+      type,
+      flags,
+      fieldBytes,
+      (slab, start) => {
+        let at = slab.writeUInt16BE(number, id(slab, start));
+        if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
+        if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.max(1, Math.ceil(timeoutMs)), at);
+        if (metadataJson !== undefined)
+          at = slab.writeUInt32BE(metadataJson.length, at) + metadataJson.copy(slab, at + 4);
+        return at;
+      },
+      data,
+    );
+    // Only now is it on its way: a message that threw has taught the server nothing.
+    if (spelled !== undefined && number !== LITERAL_PATTERN) this.#patterns.set(route, number);
+  }
+
+  #receive(frame: FrameReader): void {
+    switch (frame.type) {
+      case TYPE.response:
+        this.#value(frame, (id, data) => {
+          this.#sink.response(id, data);
+        });
+        return;
+      case TYPE.item:
+        this.#value(frame, (id, data) => {
+          this.#sink.item(id, data);
+        });
+        return;
+      case TYPE.end:
+        this.#sink.end(frame.uint32());
+        return;
+      case TYPE.failure: {
+        const id = frame.uint32();
+        const failure = FAILURES[frame.uint8()];
+        if (failure === undefined) throw violation('a failure of unknown kind');
+        const payload = frame.payloadOr((error) => {
+          this.#sink.failure(id, 'malformed', error.message);
+        });
+        if (payload !== undefined) this.#sink.failure(id, failure.kind, payload.data);
+        return;
+      }
+      case TYPE.push: {
+        const route = frame.text(frame.uint16());
+        const payload = frame.payloadOr((error) => {
+          this.#sink.malformed(error);
+        });
+        if (payload !== undefined) this.#sink.push(route, payload.data);
+        return;
+      }
+      case TYPE.ping:
+        this.#sink.ping(frame.uint32());
+        return;
+      case TYPE.pong:
+        this.#sink.pong(frame.uint32());
+        return;
+      case TYPE.goaway:
+        this.#sink.goaway(readGoaway(frame));
+        return;
+      default:
+        throw violation(`a message of type ${frame.type} sent to a client`);
+    }
+  }
+
+  #value(frame: FrameReader, deliver: (id: number, data: unknown) => void): void {
+    const id = frame.uint32();
+    const payload = frame.payloadOr((error) => {
+      this.#sink.failure(id, 'malformed', error.message);
+    });
+    if (payload !== undefined) deliver(id, payload.data);
+  }
+}
+
+export function readGoaway(frame: FrameReader): { code: PooledTcpErrorCode | undefined; message: string } {
+  const notice = frame.payload();
+  if (!isRecord(notice)) throw violation('a goaway without content');
+  const code = notice['code'];
+  return {
+    code: typeof code === 'string' && code in ERROR_CODES ? (code as PooledTcpErrorCode) : undefined,
+    message: String(notice['message']),
+  };
+}

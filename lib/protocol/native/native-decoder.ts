@@ -1,0 +1,97 @@
+import type { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
+import { fromJson } from '../json.js';
+import { violation } from '../protocol.js';
+import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
+
+/** Reads the fields of one frame, front to back; every read checks that the bytes are there. */
+export class FrameReader {
+  type = 0;
+  flags = 0;
+  #bytes: Buffer = Buffer.alloc(0);
+  #position = 0;
+  #end = 0;
+
+  reset(bytes: Buffer, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#position = start;
+    this.#end = end;
+    this.type = this.uint8();
+    this.flags = this.uint8();
+  }
+
+  uint8(): number {
+    const at = this.#advance(1);
+    return this.#bytes[at] ?? 0;
+  }
+
+  uint16(): number {
+    return this.#bytes.readUInt16BE(this.#advance(2));
+  }
+
+  uint32(): number {
+    return this.#bytes.readUInt32BE(this.#advance(4));
+  }
+
+  text(length: number): string {
+    const at = this.#advance(length);
+    return this.#bytes.toString('utf8', at, at + length);
+  }
+
+  json(length: number): unknown {
+    const at = this.#advance(length);
+    return fromJson(this.#bytes, at, at + length);
+  }
+
+  /** The rest of the frame. @throws PooledTcpError `PTCP_PAYLOAD_MALFORMED` or `PTCP_PROTOCOL_VIOLATION` */
+  payload(): unknown {
+    const start = this.#position;
+    this.#position = this.#end;
+    switch (this.flags & PAYLOAD_MASK) {
+      case PAYLOAD.none:
+        return undefined;
+      case PAYLOAD.json:
+        return fromJson(this.#bytes, start, this.#end);
+      case PAYLOAD.raw:
+        // A copy: the chunk is larger, and is not ours to keep.
+        return Buffer.from(this.#bytes.subarray(start, this.#end));
+      default:
+        throw violation(`payload kind ${this.flags & PAYLOAD_MASK} in a message of type ${this.type}`);
+    }
+  }
+
+  /** The payload, or the error it has; other errors pass. */
+  payloadOr(malformed: (error: PooledTcpError) => void): { readonly data: unknown } | undefined {
+    try {
+      return { data: this.payload() };
+    } catch (error) {
+      if ((error as PooledTcpError).code !== 'PTCP_PAYLOAD_MALFORMED') throw error;
+      malformed(error as PooledTcpError);
+      return undefined;
+    }
+  }
+
+  #advance(length: number): number {
+    const at = this.#position;
+    if (this.#end - at < length) throw violation(`a message of type ${this.type} ends inside its fields`);
+    this.#position = at + length;
+    return at;
+  }
+}
+
+/** Cuts a stream into native frames and presents each through one reused reader. */
+export function nativeDecoder(maxFrameBytes: number, onFrame: (frame: FrameReader) => void): LengthFieldDecoder {
+  const reader = new FrameReader();
+  return new LengthFieldDecoder(
+    {
+      headerBytes: LENGTH_BYTES,
+      strip: LENGTH_BYTES,
+      maxFrameBytes,
+      frameBytes: (bytes, at) => bytes.readUInt32BE(at) + LENGTH_BYTES,
+    },
+    (bytes, start, end) => {
+      reader.reset(bytes, start, end);
+      onFrame(reader);
+    },
+  );
+}

@@ -1,0 +1,69 @@
+import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import { toJson } from '../json.js';
+import type { MessageWriter } from '../messages.js';
+import { HEAD_BYTES, LENGTH_BYTES, PAYLOAD } from './format.js';
+
+/** Text from this length on is encoded apart: reserving three bytes a character would waste the slab. */
+const LONG_TEXT = 16 * 1024;
+
+/** A payload, ready to be measured and written. */
+type EncodedPayload = string | Buffer | undefined;
+
+/** Writes native frames: the head and fields into the slab, then the payload in place or by reference. */
+export class NativeEncoder {
+  readonly #writer: MessageWriter;
+  readonly #maxFrameBytes: number;
+
+  constructor(writer: MessageWriter, maxFrameBytes: number) {
+    this.#writer = writer;
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /**
+   * Writes one frame. Throws before any byte is written.
+   *
+   * @param fieldBytes most that `fields` writes
+   * @param fields writes the type's own fields from a position and returns where they end
+   * @throws PooledTcpError `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`
+   */
+  write(
+    type: number,
+    flags: number,
+    fieldBytes: number,
+    fields: (slab: Buffer, at: number) => number,
+    data?: unknown,
+  ): void {
+    const payload = encodePayload(data);
+    const kind = payload === undefined ? PAYLOAD.none : typeof payload === 'string' ? PAYLOAD.json : PAYLOAD.raw;
+    const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? Buffer.from(payload, 'utf8') : payload;
+    const { output } = this.#writer;
+    const inPlace = typeof body === 'string' ? body.length * 3 : 0;
+    this.#check(HEAD_BYTES + fieldBytes + (body?.length ?? 0));
+
+    const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
+    slab[position + LENGTH_BYTES] = type;
+    slab[position + LENGTH_BYTES + 1] = flags | kind;
+    let end = fields(slab, position + HEAD_BYTES);
+    if (typeof body === 'string') end += slab.write(body, end, 'utf8');
+    const trailing = Buffer.isBuffer(body) ? body.length : 0;
+    slab.writeUInt32BE(end + trailing - position - LENGTH_BYTES, position);
+    output.commit(end);
+    if (Buffer.isBuffer(body)) output.append(body);
+    this.#writer.schedule();
+  }
+
+  #check(frameBytes: number): void {
+    if (frameBytes <= this.#maxFrameBytes) return;
+    throw new PooledTcpError(
+      'PTCP_FRAME_TOO_LARGE',
+      `a message of ${frameBytes} bytes or more is larger than maxFrameBytes (${this.#maxFrameBytes})`,
+    );
+  }
+}
+
+/** Binary data stays as it is; everything else becomes JSON. */
+function encodePayload(data: unknown): EncodedPayload {
+  if (Buffer.isBuffer(data)) return data;
+  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return toJson(data);
+}

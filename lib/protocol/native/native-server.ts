@@ -1,0 +1,158 @@
+import type { FrameDecoder } from '../../framing/framing.js';
+import { isRecord } from '../json.js';
+import {
+  FAILURES,
+  type CallId,
+  type FailureKind,
+  type GoawayNotice,
+  type MessageWriter,
+  type Metadata,
+  type ServerSink,
+} from '../messages.js';
+import { violation, type ServerProtocol } from '../protocol.js';
+import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
+import { readGoaway } from './native-client.js';
+import { nativeDecoder, type FrameReader } from './native-decoder.js';
+import { NativeEncoder } from './native-encoder.js';
+
+export interface NativeServerOptions {
+  /** Largest frame we take, in bytes. */
+  readonly maxFrameBytes: number;
+  /** Largest frame the client takes, in bytes. */
+  readonly peerMaxFrameBytes: number;
+}
+
+/** Server side of the native protocol. */
+export class NativeServerProtocol implements ServerProtocol {
+  readonly name = 'native';
+  readonly #encoder: NativeEncoder;
+  readonly #decoder: FrameDecoder;
+  readonly #sink: ServerSink;
+  /** What the client's pattern numbers stand for; number n is at n - 1. */
+  readonly #patterns: string[] = [];
+
+  constructor(writer: MessageWriter, sink: ServerSink, options: NativeServerOptions) {
+    this.#sink = sink;
+    this.#encoder = new NativeEncoder(writer, options.peerMaxFrameBytes);
+    this.#decoder = nativeDecoder(options.maxFrameBytes, (frame) => {
+      this.#receive(frame);
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    this.#decoder.push(chunk);
+  }
+
+  end(): void {
+    this.#decoder.end?.();
+  }
+
+  response(id: CallId, data: unknown): void {
+    this.#encoder.write(TYPE.response, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at), data);
+  }
+
+  item(id: CallId, data: unknown): void {
+    this.#encoder.write(TYPE.item, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at), data);
+  }
+
+  completed(id: CallId): void {
+    this.#encoder.write(TYPE.end, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at));
+  }
+
+  failure(id: CallId, kind: FailureKind, error: unknown): void {
+    const number = FAILURES.findIndex((failure) => failure.kind === kind);
+    this.#encoder.write(
+      TYPE.failure,
+      0,
+      5,
+      (slab, at) => slab.writeUInt8(number, slab.writeUInt32BE(id as number, at)),
+      error,
+    );
+  }
+
+  push(route: string, data: unknown): void {
+    const spelled = Buffer.from(route, 'utf8');
+    this.#encoder.write(
+      TYPE.push,
+      0,
+      2 + spelled.length,
+      (slab, at) => slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2),
+      data,
+    );
+  }
+
+  goaway(notice: GoawayNotice): void {
+    this.#encoder.write(TYPE.goaway, 0, 0, (_slab, at) => at, notice);
+  }
+
+  ping(token: number): void {
+    this.#encoder.write(TYPE.ping, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+  }
+
+  pong(token: number): void {
+    this.#encoder.write(TYPE.pong, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+  }
+
+  #receive(frame: FrameReader): void {
+    switch (frame.type) {
+      case TYPE.request: {
+        const id = frame.uint32();
+        const route = this.#readPattern(frame);
+        const timeoutMs = frame.flags & FLAG.deadline ? frame.uint32() : undefined;
+        const metadata = readMetadata(frame);
+        const payload = frame.payloadOr((error) => {
+          this.failure(id, 'malformed', error.message);
+        });
+        if (payload !== undefined) this.#sink.request(id, route, payload.data, metadata, timeoutMs);
+        return;
+      }
+      case TYPE.event: {
+        const route = this.#readPattern(frame);
+        const metadata = readMetadata(frame);
+        const payload = frame.payloadOr((error) => {
+          this.#sink.malformed(error);
+        });
+        if (payload !== undefined) this.#sink.event(route, payload.data, metadata);
+        return;
+      }
+      case TYPE.cancel:
+        this.#sink.cancel(frame.uint32());
+        return;
+      case TYPE.ping:
+        this.#sink.ping(frame.uint32());
+        return;
+      case TYPE.pong:
+        this.#sink.pong(frame.uint32());
+        return;
+      case TYPE.goaway:
+        this.#sink.goaway(readGoaway(frame));
+        return;
+      default:
+        throw violation(`a message of type ${frame.type} sent to a server`);
+    }
+  }
+
+  #readPattern(frame: FrameReader): string {
+    const number = frame.uint16();
+    if (frame.flags & FLAG.define) {
+      const route = frame.text(frame.uint16());
+      if (number === LITERAL_PATTERN) return route;
+      if (number !== this.#patterns.length + 1 || number > MAX_PATTERNS)
+        throw violation(`pattern number ${number} defined out of order`);
+      this.#patterns.push(route);
+      return route;
+    }
+    const route = this.#patterns[number - 1];
+    if (route === undefined) throw violation(`pattern number ${number} was never defined`);
+    return route;
+  }
+}
+
+function readMetadata(frame: FrameReader): Metadata | undefined {
+  if (!(frame.flags & FLAG.metadata)) return undefined;
+  const metadata = frame.json(frame.uint32());
+  if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
+    throw violation('metadata that is not an object of strings');
+  }
+  return metadata as Metadata;
+}

@@ -1,0 +1,141 @@
+import { ERROR_CODES } from '../errors/codes.js';
+import { type PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { NestFrameDecoder } from '../framing/nest-frame.js';
+import { fromJson, isRecord } from './json.js';
+import { FAILURES, type ClientSink, type FailureKind, type MessageWriter, type OutgoingMessage } from './messages.js';
+import {
+  HEARTBEAT_ID,
+  HEARTBEAT_PATTERN,
+  NO_MESSAGE_HANDLER,
+  PacketPipe,
+  writePacket,
+  type NestJsonOptions,
+} from './nest-json.js';
+import type { ClientProtocol } from './protocol.js';
+
+/** Keys a reply of stock Nest can have; an object with others is a foreign payload, as in its deserializer. */
+const REPLY_KEYS = new Set(['id', 'err', 'response', 'isDisposed', 'status']);
+
+/** Client side of Nest's own wire format, as `ClientTCP` speaks it. */
+export class NestJsonClientProtocol implements ClientProtocol {
+  readonly name = 'nest-json';
+  readonly #writer: MessageWriter;
+  readonly #sink: ClientSink;
+  readonly #options: NestJsonOptions;
+  readonly #decoder: NestFrameDecoder;
+  readonly #outgoing = new PacketPipe();
+  readonly #incoming = new PacketPipe();
+  readonly #serialize: ((packet: unknown) => unknown) | undefined;
+  readonly #deserialize: ((packet: unknown) => unknown) | undefined;
+
+  constructor(writer: MessageWriter, sink: ClientSink, options: NestJsonOptions) {
+    const { serializer, deserializer } = options;
+    this.#writer = writer;
+    this.#sink = sink;
+    this.#options = options;
+    this.#serialize = serializer === undefined ? undefined : (packet) => serializer.serialize(packet);
+    this.#deserialize = deserializer === undefined ? undefined : (packet) => deserializer.deserialize(packet);
+    this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
+      let packet: unknown;
+      try {
+        packet = fromJson(bytes, start, end);
+      } catch (error) {
+        // The frame is whole, so the stream is in step: one reply is lost, the others are not.
+        this.#sink.malformed(error as PooledTcpError);
+        return;
+      }
+      this.#receivePacket(packet);
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    this.#decoder.push(chunk);
+  }
+
+  end(): void {
+    this.#decoder.end();
+  }
+
+  request(id: number, message: OutgoingMessage): void {
+    const { pattern, data, metadata } = message;
+    const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }), id: String(id) };
+    this.#send(packet, (error) => {
+      this.#sink.failure(id, error.code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', error.message);
+    });
+  }
+
+  event({ route, data, metadata }: OutgoingMessage): void {
+    // Stock Nest sends an event's pattern normalised, a request's as it was written.
+    this.#send({ pattern: route, data, ...(metadata === undefined ? undefined : { metadata }) }, (error) => {
+      throw error;
+    });
+  }
+
+  cancel(): void {
+    // The stock wire has no cancel: the reply will come and find nobody.
+  }
+
+  ping(token: number): void {
+    this.#write({ pattern: HEARTBEAT_PATTERN, data: token, id: HEARTBEAT_ID + String(token) });
+  }
+
+  pong(): void {
+    // A stock peer never pings.
+  }
+
+  #send(packet: unknown, fail: (error: PooledTcpError) => void): void {
+    this.#outgoing.run(
+      packet,
+      this.#serialize,
+      (serialized) => {
+        this.#write(serialized);
+      },
+      fail,
+    );
+  }
+
+  #write(packet: unknown): void {
+    writePacket(this.#writer.output, packet, this.#options.maxFrameBytes);
+    this.#writer.schedule();
+  }
+
+  #receivePacket(packet: unknown): void {
+    if (isRecord(packet) && typeof packet['id'] === 'string' && packet['id'].startsWith(HEARTBEAT_ID)) {
+      this.#sink.pong(Number(packet['id'].slice(HEARTBEAT_ID.length)));
+      return;
+    }
+    const id = isRecord(packet) ? Number(packet['id']) : NaN;
+    this.#incoming.run(
+      packet,
+      this.#deserialize,
+      (reply) => {
+        this.#deliver(reply);
+      },
+      (error) => {
+        this.#sink.failure(id, 'malformed', error.message);
+      },
+    );
+  }
+
+  #deliver(packet: unknown): void {
+    if (!isRecord(packet)) return;
+    const id = Number(packet['id']);
+    const foreign = this.#deserialize === undefined && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
+    if (foreign) {
+      this.#sink.response(id, packet);
+      return;
+    }
+    const { err, response, isDisposed } = packet;
+    if (err) this.#sink.failure(id, failureKind(err), err);
+    else if (!isDisposed) this.#sink.item(id, response);
+    else if (response === undefined) this.#sink.end(id);
+    else this.#sink.response(id, response);
+  }
+}
+
+/** Our server marks its own refusals with a code even on the stock wire; anything else is the handler's. */
+function failureKind(error: unknown): FailureKind {
+  if (error === NO_MESSAGE_HANDLER) return 'no-handler';
+  if (!isRecord(error) || typeof error['code'] !== 'string' || !(error['code'] in ERROR_CODES)) return 'handler';
+  return FAILURES.find(({ code }) => code === error['code'])?.kind ?? 'handler';
+}

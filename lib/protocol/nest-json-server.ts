@@ -1,0 +1,168 @@
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { NestFrameDecoder } from '../framing/nest-frame.js';
+import { parseHello, type Hello } from './hello.js';
+import { fromJson, isRecord } from './json.js';
+import {
+  FAILURES,
+  type CallId,
+  type FailureKind,
+  type GoawayNotice,
+  type MessageWriter,
+  type Metadata,
+  type ServerSink,
+} from './messages.js';
+import { HEARTBEAT_PATTERN, NO_MESSAGE_HANDLER, PacketPipe, writePacket, type NestJsonOptions } from './nest-json.js';
+import type { ServerProtocol } from './protocol.js';
+
+export interface NestJsonServerOptions extends NestJsonOptions {
+  /**
+   * Called when the first frame is our client's hello. Returns whether the connection goes on in the native
+   * protocol: this decoder then stops, and the bytes behind the hello wait in {@link NestJsonServerProtocol.takeRest}.
+   */
+  readonly onHello?: ((hello: Hello, id: unknown) => boolean) | undefined;
+}
+
+/** Server side of Nest's own wire format, as `ServerTCP` speaks it. */
+export class NestJsonServerProtocol implements ServerProtocol {
+  readonly name = 'nest-json';
+  readonly #writer: MessageWriter;
+  readonly #sink: ServerSink;
+  readonly #options: NestJsonServerOptions;
+  readonly #decoder: NestFrameDecoder;
+  readonly #outgoing = new PacketPipe();
+  readonly #incoming = new PacketPipe();
+  readonly #serialize: ((packet: unknown) => unknown) | undefined;
+  readonly #deserialize: ((packet: unknown) => unknown) | undefined;
+  #isFirst = true;
+
+  constructor(writer: MessageWriter, sink: ServerSink, options: NestJsonServerOptions) {
+    const { serializer, deserializer } = options;
+    this.#writer = writer;
+    this.#sink = sink;
+    this.#options = options;
+    this.#serialize = serializer === undefined ? undefined : (packet) => serializer.serialize(packet);
+    this.#deserialize = deserializer === undefined ? undefined : (packet) => deserializer.deserialize(packet);
+    this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
+      this.#receiveFrame(bytes, start, end);
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    this.#decoder.push(chunk);
+  }
+
+  end(): void {
+    this.#decoder.end();
+  }
+
+  /** The bytes behind an accepted hello: the native protocol's first. */
+  takeRest(): Buffer {
+    return this.#decoder.takeRest();
+  }
+
+  response(id: CallId, data: unknown): void {
+    this.#reply(id, { response: data, isDisposed: true, id });
+  }
+
+  item(id: CallId, data: unknown): void {
+    this.#reply(id, { response: data, id });
+  }
+
+  completed(id: CallId): void {
+    this.#reply(id, { isDisposed: true, id });
+  }
+
+  failure(id: CallId, kind: FailureKind, error: unknown): void {
+    if (kind === 'handler') this.#reply(id, { err: error, isDisposed: true, id });
+    else if (kind === 'no-handler') this.#reply(id, { id, status: 'error', err: NO_MESSAGE_HANDLER });
+    else {
+      const code = FAILURES.find((failure) => failure.kind === kind)?.code;
+      this.#reply(id, { err: { status: 'error', code, message: String(error) }, isDisposed: true, id });
+    }
+  }
+
+  push(): void {
+    throw new PooledTcpError('PTCP_UNSUPPORTED', 'a client on the stock Nest wire cannot be pushed to');
+  }
+
+  goaway({ code, message }: GoawayNotice): void {
+    // The stock wire has no goaway. A peer that broke the format is told why; a client routes replies by id, and
+    // this has none, so a stock client drops it.
+    if (code !== undefined) this.#write({ err: { status: 'error', code, message }, isDisposed: true });
+  }
+
+  ping(): void {
+    // A stock client answers nothing: it is watched by the kernel's keep-alive and the idle timeout.
+  }
+
+  pong(): void {
+    // Heartbeats on the stock wire are answered as any unknown pattern.
+  }
+
+  #receiveFrame(bytes: Buffer, start: number, end: number): void {
+    let packet: unknown;
+    try {
+      packet = fromJson(bytes, start, end) ?? {};
+    } catch (error) {
+      // The frame is whole, so the stream is still in step: only this message is lost.
+      const { code, message } = error as PooledTcpError;
+      this.#sink.malformed(error as PooledTcpError);
+      this.goaway({ code, message });
+      return;
+    }
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    if (isFirst && this.#options.onHello !== undefined) {
+      const hello = parseHello(packet);
+      if (hello !== undefined && this.#options.onHello(hello, (packet as Record<string, unknown>)['id'])) {
+        this.#decoder.stop();
+        return;
+      }
+    }
+    const id = isRecord(packet) ? (packet['id'] as CallId | undefined) : undefined;
+    if (isRecord(packet) && packet['pattern'] === HEARTBEAT_PATTERN && id !== undefined) {
+      // Answered here, as a stock server answers it, so that it neither counts as a call nor is logged.
+      this.failure(id, 'no-handler', undefined);
+      return;
+    }
+    this.#incoming.run(
+      packet,
+      this.#deserialize,
+      (request) => {
+        this.#deliver(request);
+      },
+      (error) => {
+        if (id !== undefined) this.failure(id, 'malformed', error.message);
+      },
+    );
+  }
+
+  #deliver(packet: unknown): void {
+    const { id, pattern, data, metadata } = isRecord(packet) ? packet : ({} as Record<string, unknown>);
+    const strings = isMetadata(metadata) ? metadata : undefined;
+    if (id === undefined) this.#sink.event(pattern, data, strings);
+    else this.#sink.request(id as CallId, pattern, data, strings, undefined);
+  }
+
+  #reply(id: CallId, packet: Record<string, unknown>): void {
+    this.#outgoing.run(
+      packet,
+      this.#serialize,
+      (serialized) => {
+        this.#write(serialized);
+      },
+      (error) => {
+        this.#write({ err: { status: 'error', code: error.code, message: error.message }, isDisposed: true, id });
+      },
+    );
+  }
+
+  #write(packet: unknown): void {
+    writePacket(this.#writer.output, packet, this.#options.maxFrameBytes);
+    this.#writer.schedule();
+  }
+}
+
+function isMetadata(value: unknown): value is Metadata {
+  return isRecord(value) && Object.values(value).every((entry) => typeof entry === 'string');
+}

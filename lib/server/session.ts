@@ -1,0 +1,366 @@
+import type { Clock, Timer } from '../common/clock.js';
+import type { DiagnosticLogger } from '../common/logger.js';
+import { Connection, type ConnectionOwner } from '../connection/connection.js';
+import type { Transport } from '../connection/transport.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { PROTOCOL_VERSION, writeRefusal, writeWelcome, type Hello } from '../protocol/hello.js';
+import type { CallId, FailureKind, GoawayNotice, Metadata, ServerSink } from '../protocol/messages.js';
+import { NestJsonServerProtocol } from '../protocol/nest-json-server.js';
+import { MAX_PATTERNS } from '../protocol/native/format.js';
+import { NativeServerProtocol } from '../protocol/native/native-server.js';
+import type { ProtocolName, ServerProtocol } from '../protocol/protocol.js';
+import { ServerCall, type CallReplies } from './server-call.js';
+import type { ServerSettings } from './settings.js';
+
+/** Where requests go. Must not throw. */
+export interface Dispatcher {
+  request(call: ServerCall): void;
+  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined): void;
+}
+
+/** What a session needs of its server. */
+export interface SessionHost {
+  readonly settings: ServerSettings;
+  readonly clock: Clock;
+  readonly logger: DiagnosticLogger;
+  readonly dispatcher: Dispatcher;
+  /** Takes one of the server's slots for calls; false when none is left. */
+  admitCall(): boolean;
+  callEnded(): void;
+  closed(session: Session): void;
+}
+
+/** How long a peer that is told why it is closed has to read it. */
+const FAREWELL_MS = 1_000;
+
+/** The server's side of one connection: its protocol, its calls, and whatever handlers keep for it. */
+export class Session implements ConnectionOwner, ServerSink, CallReplies {
+  /** Free for handlers: state that lives as long as the connection. */
+  readonly data = new Map<unknown, unknown>();
+  readonly transport: Transport;
+  readonly #host: SessionHost;
+  readonly #connection: Connection;
+  readonly #calls = new Map<CallId, ServerCall>();
+  #protocol: ServerProtocol;
+  #upgrade: NativeServerProtocol | undefined;
+  /** Why this session is refused, where it is. */
+  readonly #refusal: PooledTcpError | undefined;
+  #farewell: Timer | undefined;
+  #idleTimer: Timer | undefined;
+  #hasFrame = false;
+
+  constructor(transport: Transport, host: SessionHost, refusal?: PooledTcpError) {
+    const { settings, clock } = host;
+    this.transport = transport;
+    this.#host = host;
+    this.#refusal = refusal;
+    this.#connection = new Connection({ ...settings, transport, clock }, this);
+    this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
+      ...settings,
+      onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#onHello(hello, id),
+    });
+  }
+
+  /** Begins to receive. */
+  start(): void {
+    const { firstFrameTimeoutMs } = this.#host.settings;
+    if (firstFrameTimeoutMs > 0) {
+      this.#idleTimer = this.#host.clock.setTimeout(() => {
+        this.#connection.destroy(
+          this.#error('PTCP_HANDSHAKE_FAILED', `sent no frame within ${firstFrameTimeoutMs} ms`),
+        );
+      }, firstFrameTimeoutMs);
+    }
+    this.#connection.start();
+  }
+
+  /** Address of the client. */
+  get peer(): string {
+    return this.#connection.peer;
+  }
+
+  get protocol(): ProtocolName {
+    return this.#protocol.name;
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * Sends a message that answers no request.
+   *
+   * @throws PooledTcpError `PTCP_UNSUPPORTED` on the stock wire, `PTCP_CONNECTION_LOST`,
+   * `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`
+   */
+  push(route: string, data: unknown): void {
+    if (this.#connection.state === 'closed') throw this.#error('PTCP_CONNECTION_LOST', 'is not connected any more');
+    this.#protocol.push(route, data);
+  }
+
+  /** Takes no new calls; closes once those in flight have been answered and a native client has let go. */
+  drain(): void {
+    if (this.#connection.state === 'opening') {
+      this.#connection.destroy(this.#error('PTCP_POOL_CLOSED', 'was not open yet when the server closed'));
+      return;
+    }
+    if (!this.#connection.drain()) return;
+    this.#protocol.goaway({ message: 'the server is shutting down' });
+    this.#endIfDrained();
+  }
+
+  /** Closes at once; calls in flight are cancelled. */
+  destroy(reason: PooledTcpError): void {
+    this.#connection.destroy(reason);
+  }
+
+  // What the connection tells its owner.
+
+  receive(chunk: Buffer): void {
+    if (this.#farewell !== undefined) return;
+    try {
+      this.#protocol.receive(chunk);
+      if (this.#upgrade !== undefined) this.#switchToNative(this.#upgrade);
+    } catch (error) {
+      if (!(error instanceof PooledTcpError)) throw error;
+      this.#refuse(error);
+      return;
+    }
+    if (this.#connection.state === 'opening' && this.#hasFrame) this.#becomeReady();
+  }
+
+  end(): void {
+    if (this.#farewell === undefined) this.#protocol.end();
+  }
+
+  sendPing(token: number): void {
+    this.#protocol.ping(token);
+  }
+
+  closed(reason: PooledTcpError): void {
+    const { clock, logger } = this.#host;
+    if (this.#farewell !== undefined) clock.clearTimeout(this.#farewell);
+    if (this.#idleTimer !== undefined) clock.clearTimeout(this.#idleTimer);
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) {
+      this.#host.callEnded();
+      call.cancel(reason);
+    }
+    if (reason.code !== 'PTCP_CONNECTION_LOST' || calls.length > 0) {
+      logger.debug?.(
+        `session of ${this.peer} closed with ${calls.length} calls in flight: ${reason.message} (${reason.code})`,
+      );
+    }
+    this.#host.closed(this);
+  }
+
+  // What the client says.
+
+  request(
+    id: CallId,
+    pattern: unknown,
+    data: unknown,
+    metadata: Metadata | undefined,
+    timeoutMs: number | undefined,
+  ): void {
+    this.#hasFrame = true;
+    const { settings, dispatcher } = this.#host;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
+    if (this.#connection.state === 'draining') {
+      this.#protocol.failure(id, 'overloaded', 'the server is shutting down');
+      return;
+    }
+    if (this.#calls.size >= settings.maxInFlightPerConnection) {
+      this.#protocol.failure(
+        id,
+        'overloaded',
+        `the connection has ${this.#calls.size} calls in flight, as many as maxInFlightPerConnection allows`,
+      );
+      return;
+    }
+    if (!this.#host.admitCall()) {
+      this.#protocol.failure(
+        id,
+        'overloaded',
+        `the server has ${settings.maxInFlight} calls in flight, as many as maxInFlight allows`,
+      );
+      return;
+    }
+    const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    const call = new ServerCall(this, this, { id, pattern, data, metadata, deadline });
+    this.#calls.set(id, call);
+    dispatcher.request(call);
+  }
+
+  event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
+    this.#hasFrame = true;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#host.dispatcher.event(this, pattern, data, metadata);
+  }
+
+  cancel(id: CallId): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#forget(call);
+    call.cancel(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
+  }
+
+  ping(token: number): void {
+    this.#protocol.pong(token);
+  }
+
+  pong(token: number): void {
+    this.#connection.heartbeat.onPong(token);
+  }
+
+  goaway(): void {
+    // The client lets go of the connection itself once its calls have been answered.
+  }
+
+  malformed(error: PooledTcpError): void {
+    this.#hasFrame = true;
+    this.#host.logger.warn(`dropped a message from ${this.peer}: ${error.message} (${error.code})`);
+  }
+
+  // What calls answer.
+
+  item(call: ServerCall, data: unknown): void {
+    this.#reply(call, () => {
+      this.#protocol.item(call.id, data);
+    });
+  }
+
+  response(call: ServerCall, data: unknown): void {
+    this.#forget(call);
+    this.#reply(call, () => {
+      this.#protocol.response(call.id, data);
+    });
+    this.#endIfDrained();
+  }
+
+  completed(call: ServerCall): void {
+    this.#forget(call);
+    this.#reply(call, () => {
+      this.#protocol.completed(call.id);
+    });
+    this.#endIfDrained();
+  }
+
+  failure(call: ServerCall, kind: FailureKind, error: unknown): void {
+    this.#forget(call);
+    this.#reply(call, () => {
+      this.#protocol.failure(call.id, kind, error);
+    });
+    this.#endIfDrained();
+  }
+
+  /** Writes an answer; one that cannot be written becomes a failure of this call, and of nothing else. */
+  #reply(call: ServerCall, write: () => void): void {
+    if (this.#connection.state === 'closed') return;
+    try {
+      write();
+    } catch (error) {
+      const { code, message } = error as PooledTcpError;
+      this.#host.logger.error(`the answer to '${String(call.pattern)}' could not be sent: ${message} (${code})`);
+      this.#forget(call);
+      call.cancel(error as PooledTcpError);
+      this.#protocol.failure(call.id, code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', message);
+    }
+  }
+
+  #forget(call: ServerCall): void {
+    if (this.#calls.delete(call.id)) this.#host.callEnded();
+  }
+
+  #endIfDrained(): void {
+    if (this.#connection.state !== 'draining' || this.#calls.size > 0) return;
+    // A native client has been told and closes by itself, so that no request of its can be cut off. A stock
+    // client knows no goaway: the end of the stream is all that it understands.
+    if (this.#protocol.name === 'nest-json') this.#connection.end();
+  }
+
+  /** Takes the hello of one of our clients; false leaves the connection on the stock wire. */
+  #onHello(hello: Hello, id: unknown): boolean {
+    this.#hasFrame = true;
+    if (this.#refusal !== undefined) {
+      writeRefusal(this.#connection.output, id, this.#refusal);
+      this.#sayFarewell(this.#refusal);
+      return true;
+    }
+    if (!hello.versions.includes(PROTOCOL_VERSION)) return false;
+    const { maxFrameBytes, idleTimeoutMs } = this.#host.settings;
+    writeWelcome(this.#connection.output, id, {
+      version: PROTOCOL_VERSION,
+      maxFrameBytes,
+      idleTimeoutMs,
+      maxPatterns: MAX_PATTERNS,
+    });
+    this.#connection.schedule();
+    this.#upgrade = new NativeServerProtocol(this.#connection, this, {
+      maxFrameBytes,
+      peerMaxFrameBytes: hello.maxFrameBytes,
+    });
+    return true;
+  }
+
+  #switchToNative(native: NativeServerProtocol): void {
+    const rest = this.#protocol instanceof NestJsonServerProtocol ? this.#protocol.takeRest() : Buffer.alloc(0);
+    this.#upgrade = undefined;
+    this.#protocol = native;
+    this.#becomeReady();
+    if (rest.length > 0) native.receive(rest);
+  }
+
+  #becomeReady(): void {
+    const isNative = this.#protocol.name === 'native';
+    if (!isNative && this.#host.settings.protocol === 'native') {
+      this.#refuse(
+        this.#error('PTCP_PROTOCOL_MISMATCH', 'speaks the stock Nest wire and this server takes native() only'),
+      );
+      return;
+    }
+    if (!this.#connection.ready(isNative)) return;
+    if (this.#idleTimer !== undefined) this.#host.clock.clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    const { idleTimeoutMs } = this.#host.settings;
+    if (idleTimeoutMs > 0) this.#watchIdle(idleTimeoutMs);
+  }
+
+  /** One timer a session, moved only when it fires: traffic costs a time stamp and no more. */
+  #watchIdle(delayMs: number): void {
+    this.#idleTimer = this.#host.clock.setTimeout(() => {
+      const { idleTimeoutMs } = this.#host.settings;
+      const idleMs = this.#host.clock.now() - this.#connection.heartbeat.lastReadAt;
+      if (this.#calls.size > 0) this.#watchIdle(idleTimeoutMs);
+      else if (idleMs < idleTimeoutMs) this.#watchIdle(idleTimeoutMs - idleMs);
+      else this.#closeIdle(idleMs);
+    }, delayMs);
+  }
+
+  #closeIdle(idleMs: number): void {
+    this.#protocol.goaway({ message: `the connection was silent for ${Math.round(idleMs)} ms` });
+    this.#sayFarewell(this.#error('PTCP_CONNECTION_LOST', `was silent for ${Math.round(idleMs)} ms`));
+  }
+
+  /** Tells the client why, then closes. */
+  #refuse(error: PooledTcpError): void {
+    const notice: GoawayNotice = { code: error.code, message: error.message };
+    this.#host.logger.warn(`closing the connection of ${this.peer}: ${error.message} (${error.code})`);
+    this.#protocol.goaway(notice);
+    this.#sayFarewell(error);
+  }
+
+  #sayFarewell(reason: PooledTcpError): void {
+    this.#farewell = this.#host.clock.setTimeout(() => {
+      this.#connection.destroy(reason);
+    }, FAREWELL_MS);
+    this.#connection.end();
+  }
+
+  #error(code: PooledTcpError['code'], what: string): PooledTcpError {
+    return new PooledTcpError(code, `${this.peer} ${what}`, { peer: this.peer });
+  }
+}

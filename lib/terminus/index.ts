@@ -1,0 +1,1 @@
+export { PooledTcpHealthIndicator, type PooledTcpHealthOptions } from './pooled-tcp.health.js';
