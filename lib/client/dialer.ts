@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { Deadline } from '../common/deadline.js';
 import {
   ClientConnection,
   type ClientConnectionEvents,
@@ -34,13 +35,10 @@ export class Dialer implements Factory<ClientConnection> {
   /** Opens a connection: TCP, TLS and hello, all within `connectTimeoutMs`. */
   async create(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
     const { clock, connector, connectTimeoutMs, connection: options, connections, onGoaway, onPush } = this.#options;
-    const startedAt = clock.now();
     const abort = new AbortController();
-    const deadline = { isPassed: false };
-    const timer = clock.setTimeout(() => {
-      deadline.isPassed = true;
+    const deadline = new Deadline(clock, connectTimeoutMs, () => {
       abort.abort(new Error(`nothing within ${connectTimeoutMs} ms`));
-    }, connectTimeoutMs);
+    });
     const onAbort = (): void => {
       abort.abort(signal.reason);
     };
@@ -68,9 +66,9 @@ export class Dialer implements Factory<ClientConnection> {
       connections.add(opened);
       return opened;
     } catch (error) {
-      throw deadline.isPassed ? this.#timeoutError(error, clock.now() - startedAt) : error;
+      throw deadline.isPassed ? this.#timeoutError(error, deadline.elapsedMs) : error;
     } finally {
-      clock.clearTimeout(timer);
+      deadline.clear();
       signal.removeEventListener('abort', onAbort);
     }
   }

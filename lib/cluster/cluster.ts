@@ -1,5 +1,6 @@
 import type { BackoffSettings } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
+import { Deadline } from '../common/deadline.js';
 import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import type { Target } from '../connection/target.js';
@@ -58,7 +59,7 @@ interface Endpoint<R> {
 export class Cluster<R> {
   readonly #options: ClusterOptions<R>;
   readonly #queue = new WaitQueue<R>();
-  readonly #endpoints = new Map<string, Endpoint<R>>();
+  #endpoints: readonly Endpoint<R>[] = [];
   /** Endpoints that left the set and finish their calls. */
   readonly #leaving = new Set<Endpoint<R>>();
   #stopWatching: (() => void) | undefined;
@@ -86,7 +87,7 @@ export class Cluster<R> {
         },
       });
     }
-    if (dial) for (const { pool } of this.#endpoints.values()) pool.start();
+    if (dial) for (const { pool } of this.#endpoints) pool.start();
   }
 
   /**
@@ -96,23 +97,17 @@ export class Cluster<R> {
    */
   async warm(timeoutMs: number): Promise<void> {
     this.start(true);
-    const { clock, name } = this.#options;
-    const startedAt = clock.now();
-    let isLate = false;
-    const timer = clock.setTimeout(() => {
-      isLate = true;
+    const deadline = new Deadline(this.#options.clock, timeoutMs, () => {
       this.#notify();
-    }, timeoutMs);
+    });
     try {
-      while (!this.#isWarm(isLate)) {
-        if (this.#state !== 'open')
-          throw new PooledTcpError('PTCP_POOL_CLOSED', `pool '${name}' was closed while it was prewarmed`);
-        if (isLate) throw this.#coldError(clock.now() - startedAt);
-        this.#changed ??= new Deferred();
-        await this.#changed.promise;
+      while (!this.#isWarm(deadline.isPassed)) {
+        if (this.#state !== 'open') throw this.#closedError();
+        if (deadline.isPassed) throw this.#coldError(deadline.elapsedMs);
+        await this.#nextChange();
       }
     } finally {
-      clock.clearTimeout(timer);
+      deadline.clear();
     }
   }
 
@@ -130,7 +125,7 @@ export class Cluster<R> {
   async acquire(options: AcquireOptions): Promise<Lease<R>> {
     this.start(false);
     if (this.#state !== 'open') throw this.#closedError();
-    if (this.#endpoints.size === 0)
+    if (this.#endpoints.length === 0)
       await this.#firstEndpoints(options.timeoutMs ?? this.#options.pool.acquireTimeoutMs);
     const candidates = this.#byLoad();
     const best = candidates.find(({ pool }) => pool.isPromising) ?? candidates[0];
@@ -140,7 +135,7 @@ export class Cluster<R> {
 
   /** Takes a resource out of use once its calls have finished. */
   retire(resource: R): void {
-    for (const { pool } of this.#endpoints.values()) pool.retire(resource);
+    for (const { pool } of this.#endpoints) pool.retire(resource);
   }
 
   /** Callers that wait. */
@@ -150,7 +145,7 @@ export class Cluster<R> {
 
   stats(): readonly EndpointStats[] {
     const endpoints = [
-      ...[...this.#endpoints.values()].map((endpoint) => this.#endpointStats(endpoint, false)),
+      ...this.#endpoints.map((endpoint) => this.#endpointStats(endpoint, false)),
       ...[...this.#leaving].map((endpoint) => this.#endpointStats(endpoint, true)),
     ];
     return Object.freeze(endpoints);
@@ -163,7 +158,7 @@ export class Cluster<R> {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#notify();
-    const pools = [...this.#endpoints.values(), ...this.#leaving].map(({ pool }) => pool);
+    const pools = [...this.#endpoints, ...this.#leaving].map(({ pool }) => pool);
     await Promise.all(pools.map((pool) => pool.close()));
     this.#state = 'closed';
   }
@@ -173,7 +168,7 @@ export class Cluster<R> {
     this.#state = 'closed';
     this.#stopWatching?.();
     this.#stopWatching = undefined;
-    for (const { pool } of [...this.#endpoints.values(), ...this.#leaving]) pool.destroy();
+    for (const { pool } of [...this.#endpoints, ...this.#leaving]) pool.destroy();
     this.#notify();
   }
 
@@ -181,20 +176,18 @@ export class Cluster<R> {
     const { logger, name, parse } = this.#options;
     this.#resolveError = undefined;
     const targets = new Map(addresses.map(parse).map((target) => [target.address, target]));
-    for (const [address, endpoint] of this.#endpoints) {
-      if (targets.has(address)) continue;
-      this.#endpoints.delete(address);
+    const known = new Map(this.#endpoints.map((endpoint) => [endpoint.target.address, endpoint]));
+    const isRunning = this.#endpoints.some(({ pool }) => pool.state === 'open');
+    this.#endpoints = [...targets.values()].map(
+      (target) => known.get(target.address) ?? { target, pool: this.#createPool(target) },
+    );
+    for (const endpoint of known.values()) {
+      if (targets.has(endpoint.target.address)) continue;
+      logger.log(`pool '${name}': ${endpoint.target.address} left the set, draining`);
       this.#leaving.add(endpoint);
-      logger.log(`pool '${name}': ${address} left the set, draining`);
       void endpoint.pool.close().then(() => this.#leaving.delete(endpoint));
     }
-    for (const [address, target] of targets) {
-      if (this.#endpoints.has(address)) continue;
-      const pool = this.#createPool(target);
-      const isRunning = [...this.#endpoints.values()].some((endpoint) => endpoint.pool.state === 'open');
-      this.#endpoints.set(address, { target, pool });
-      if (isRunning) pool.start();
-    }
+    if (isRunning) for (const { pool } of this.#endpoints) pool.start();
     this.#notify();
   }
 
@@ -246,7 +239,7 @@ export class Cluster<R> {
 
   /** Endpoints with the least calls in flight first; equals take turns. */
   #byLoad(): readonly Endpoint<R>[] {
-    const endpoints = [...this.#endpoints.values()];
+    const endpoints = this.#endpoints;
     if (endpoints.length < 2) return endpoints;
     this.#turn = (this.#turn + 1) % endpoints.length;
     const rotated = [...endpoints.slice(this.#turn), ...endpoints.slice(0, this.#turn)];
@@ -255,27 +248,25 @@ export class Cluster<R> {
 
   async #firstEndpoints(timeoutMs: number): Promise<void> {
     const { clock, name } = this.#options;
-    const startedAt = clock.now();
-    let isLate = false;
-    const timer = clock.setTimeout(() => {
-      isLate = true;
+    const deadline = new Deadline(clock, timeoutMs, () => {
       this.#notify();
-    }, timeoutMs);
-    while (this.#endpoints.size === 0 && !isLate && this.#state === 'open') {
-      this.#changed ??= new Deferred();
-      await this.#changed.promise;
-    }
-    clock.clearTimeout(timer);
-    if (this.#endpoints.size > 0) return;
+    });
+    while (this.#endpoints.length === 0 && !deadline.isPassed && this.#state === 'open') await this.#nextChange();
+    deadline.clear();
+    if (this.#endpoints.length > 0) return;
     if (this.#state !== 'open') throw this.#closedError();
+    const { elapsedMs } = deadline;
     throw new PooledTcpError(
       'PTCP_RESOLVE_FAILED',
-      `pool '${name}' knows no endpoint after ${Math.round(clock.now() - startedAt)} ms${this.#resolveReason()}`,
-      {
-        elapsedMs: clock.now() - startedAt,
-        cause: this.#resolveError,
-      },
+      `pool '${name}' knows no endpoint after ${Math.round(elapsedMs)} ms${this.#resolveReason()}`,
+      { elapsedMs, cause: this.#resolveError },
     );
+  }
+
+  /** Resolves when a connection, a dial or the set of endpoints has changed. */
+  #nextChange(): Promise<void> {
+    this.#changed ??= new Deferred();
+    return this.#changed.promise;
   }
 
   #onResolveError(error: Error): void {
@@ -285,7 +276,7 @@ export class Cluster<R> {
   }
 
   #isWarm(isLate: boolean): boolean {
-    const pools = [...this.#endpoints.values()].map(({ pool }) => pool);
+    const pools = this.#endpoints.map(({ pool }) => pool);
     const { min } = this.#options.pool;
     if (pools.length === 0) return false;
     const warm = pools.filter((pool) => pool.size >= min);
@@ -295,7 +286,7 @@ export class Cluster<R> {
 
   #coldError(elapsedMs: number): PooledTcpError {
     const { name, pool } = this.#options;
-    const failures = [...this.#endpoints.values()].map((endpoint) => endpoint.pool.lastFailure);
+    const failures = this.#endpoints.map((endpoint) => endpoint.pool.lastFailure);
     const reasons = failures.filter((failure) => failure !== undefined).map(describeCause);
     const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : this.#resolveReason();
     return new PooledTcpError(
@@ -320,7 +311,7 @@ export class Cluster<R> {
   }
 
   #notify(): void {
-    const isConnected = [...this.#endpoints.values()].some(({ pool }) => pool.size > 0);
+    const isConnected = this.#endpoints.some(({ pool }) => pool.size > 0);
     if (isConnected !== this.#isConnected) {
       this.#isConnected = isConnected;
       this.#options.events?.connected?.(isConnected);
