@@ -91,7 +91,7 @@ export class Client implements ConnectionSource {
 
   /** Begins to open `pool.min` connections and does not wait. */
   warmInBackground(): void {
-    this.#cluster.start(true);
+    this.#cluster.start();
   }
 
   /** Starts a request; replies go to the observer. */

@@ -74,8 +74,8 @@ export class Cluster<R> {
     this.#options = options;
   }
 
-  /** Begins to resolve. With `dial`, pools also open their minimum now, and not at the first call. */
-  start(dial: boolean): void {
+  /** Begins to resolve, and to keep `min` connections to each endpoint. The first acquire does so too. */
+  start(): void {
     if (this.#state === 'new') {
       this.#state = 'open';
       this.#stopWatching = this.#options.resolver.watch({
@@ -87,7 +87,6 @@ export class Cluster<R> {
         },
       });
     }
-    if (dial) for (const { pool } of this.#endpoints) pool.start();
   }
 
   /**
@@ -96,7 +95,7 @@ export class Cluster<R> {
    * @throws PooledTcpError `PTCP_POOL_PREWARM_FAILED`, `PTCP_POOL_CLOSED`
    */
   async warm(timeoutMs: number): Promise<void> {
-    this.start(true);
+    this.start();
     const deadline = new Deadline(this.#options.clock, timeoutMs, () => {
       this.#notify();
     });
@@ -123,7 +122,7 @@ export class Cluster<R> {
 
   /** @throws PooledTcpError as `Pool.acquire`, and `PTCP_RESOLVE_FAILED` when there is no endpoint */
   async acquire(options: AcquireOptions): Promise<Lease<R>> {
-    this.start(false);
+    this.start();
     if (this.#state !== 'open') throw this.#closedError();
     if (this.#endpoints.length === 0)
       await this.#firstEndpoints(options.timeoutMs ?? this.#options.pool.acquireTimeoutMs);
@@ -177,7 +176,6 @@ export class Cluster<R> {
     this.#resolveError = undefined;
     const targets = new Map(addresses.map(parse).map((target) => [target.address, target]));
     const known = new Map(this.#endpoints.map((endpoint) => [endpoint.target.address, endpoint]));
-    const isRunning = this.#endpoints.some(({ pool }) => pool.state === 'open');
     this.#endpoints = [...targets.values()].map(
       (target) => known.get(target.address) ?? { target, pool: this.#createPool(target) },
     );
@@ -187,7 +185,7 @@ export class Cluster<R> {
       this.#leaving.add(endpoint);
       void endpoint.pool.close().then(() => this.#leaving.delete(endpoint));
     }
-    if (isRunning) for (const { pool } of this.#endpoints) pool.start();
+    for (const { pool } of this.#endpoints) pool.start();
     this.#notify();
   }
 

@@ -311,7 +311,8 @@ export class PooledTcpClient
 
   /** Nest's key of a pattern. Its typings promise a string; for a boolean it returns the boolean. */
   #route(pattern: unknown): string {
-    return String(this.normalizePattern(pattern as string));
+    const route = this.normalizePattern(pattern as string) as string | boolean;
+    return String(route);
   }
 
   #onConnected(isConnected: boolean): void {
