@@ -144,7 +144,7 @@ export const clientRules: OptionRules<RawSettings> = {
   backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
   maxFrameBytes: bytes({
     default: DEFAULT_MAX_FRAME_BYTES,
-    min: 64,
+    min: 1024,
     text: 'Largest frame, either way. 8 MiB is Dubbo’s payload limit.',
   }),
   maxPendingWriteBytes: bytes({

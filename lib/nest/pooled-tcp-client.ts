@@ -59,7 +59,7 @@ export type PooledTcpClientEvents = {
  * ```
  */
 export class PooledTcpClient
-  extends ClientProxy<PooledTcpClientEvents, PooledTcpStatus>
+  extends ClientProxy<PooledTcpClientEvents>
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
   readonly #client: Client;
@@ -95,6 +95,11 @@ export class PooledTcpClient
       { logger: this.#logger },
     );
     this._status$.next('disconnected');
+  }
+
+  /** Changes of the connection, the current one first. */
+  override get status(): Observable<PooledTcpStatus> {
+    return super.status as Observable<PooledTcpStatus>;
   }
 
   /** Name of the pool. */

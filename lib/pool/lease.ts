@@ -41,7 +41,7 @@ export class Lease<R> implements Linked<Lease<R>> {
     return this.#state;
   }
 
-  /** @internal the pool's own handle; not for borrowers */
+  /** The pool's own handle; not for borrowers. */
   get member(): Member<R> {
     return this.#member;
   }
@@ -66,7 +66,7 @@ export class Lease<R> implements Linked<Lease<R>> {
     this.#owner.giveBack(this, false);
   }
 
-  /** @internal the pool takes it back */
+  /** The pool takes it back; false when it was not held any more. */
   reclaim(): boolean {
     if (this.#state !== 'held') return false;
     this.#state = 'reclaimed';

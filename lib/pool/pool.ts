@@ -290,7 +290,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#move('closed');
   }
 
-  /** @internal called by a lease */
+  /** Called by a lease. */
   giveBack(lease: Lease<R>, healthy: boolean): void {
     const { member } = lease;
     if (lease.list !== undefined) this.#leases.remove(lease);

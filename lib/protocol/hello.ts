@@ -3,6 +3,7 @@ import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Output } from '../framing/output.js';
 import { isRecord } from './json.js';
 import { encodeNestFrame, NO_MESSAGE_HANDLER } from './nest-json.js';
+import { violation } from './protocol.js';
 
 /**
  * The hello: a request in the stock wire format to a pattern no service has. A stock server answers that it
@@ -11,6 +12,8 @@ import { encodeNestFrame, NO_MESSAGE_HANDLER } from './nest-json.js';
 export const HELLO_PATTERN = 'pooled-tcp:hello';
 const HELLO_ID = 'pooled-tcp:hello';
 export const PROTOCOL_VERSION = 1;
+/** Every peer takes frames of this size, so that notices and refusals always fit. */
+export const MIN_FRAME_BYTES = 1024;
 
 /** What the client says about itself. */
 export interface Hello {
@@ -49,11 +52,16 @@ export function writeRefusal(output: Output, id: unknown, error: PooledTcpError)
   );
 }
 
-/** The client's hello in a received packet, or undefined when the packet is something else. */
+/**
+ * The client's hello in a received packet, or undefined when the packet is something else.
+ *
+ * @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION` when the client takes frames too small to be told anything
+ */
 export function parseHello(packet: unknown): Hello | undefined {
   if (!isRecord(packet) || packet['pattern'] !== HELLO_PATTERN || packet['id'] === undefined) return undefined;
   const data = packet['data'];
   if (!isRecord(data) || !Array.isArray(data['versions']) || !isCount(data['maxFrameBytes'])) return undefined;
+  if (data['maxFrameBytes'] < MIN_FRAME_BYTES) throw violation('a hello with maxFrameBytes below 1024');
   return { versions: data['versions'].filter(isCount), maxFrameBytes: data['maxFrameBytes'] };
 }
 
@@ -74,6 +82,7 @@ export function parseHelloAnswer(packet: unknown): HelloAnswer {
   if (version !== PROTOCOL_VERSION || !isCount(maxFrameBytes) || !isCount(idleTimeoutMs) || !isCount(maxPatterns)) {
     throw handshakeFailed('a welcome that does not fit version 1');
   }
+  if (maxFrameBytes < MIN_FRAME_BYTES) throw handshakeFailed('a welcome with maxFrameBytes below 1024');
   return { kind: 'welcome', welcome: { version, maxFrameBytes, idleTimeoutMs, maxPatterns } };
 }
 

@@ -30,5 +30,5 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function firstLine(cause: unknown): string {
-  return describeCause(cause).split('\n', 1)[0] ?? '';
+  return (describeCause(cause).split('\n', 1)[0] ?? '').slice(0, 200);
 }

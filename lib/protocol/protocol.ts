@@ -20,7 +20,7 @@ interface Protocol {
 
 /** The client's side: requests out, replies in. Methods that write throw before any byte is written. */
 export interface ClientProtocol extends Protocol {
-  /** @param timeoutMs what is left for the call */
+  /** @param timeoutMs what is left for the call; 0 for no deadline */
   request(id: number, message: OutgoingMessage, timeoutMs: number): void;
   event(message: OutgoingMessage): void;
   cancel(id: number): void;

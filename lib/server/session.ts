@@ -168,6 +168,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#hasFrame = true;
     const { settings, dispatcher } = this.#host;
     if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#isMismatch) throw this.#mismatch();
     if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
     if (this.#connection.state === 'draining') {
       this.#protocol.failure(id, 'overloaded', 'the server is shutting down');
@@ -198,6 +199,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
     this.#hasFrame = true;
     if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#isMismatch) throw this.#mismatch();
     this.#host.dispatcher.event(this, pattern, data, metadata);
   }
 

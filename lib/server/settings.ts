@@ -125,7 +125,7 @@ export const serverRules: OptionRules<ServerSettings> = {
   }),
   maxFrameBytes: bytes({
     default: DEFAULT_MAX_FRAME_BYTES,
-    min: 64,
+    min: 1024,
     text: 'Largest frame, either way. 8 MiB is Dubbo’s payload limit.',
   }),
   maxPendingWriteBytes: bytes({

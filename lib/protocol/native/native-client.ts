@@ -45,7 +45,8 @@ export class NativeClientProtocol implements ClientProtocol {
   }
 
   request(id: number, message: OutgoingMessage, timeoutMs: number): void {
-    this.#write(TYPE.request, FLAG.deadline, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
+    const deadline = timeoutMs > 0 ? FLAG.deadline : 0;
+    this.#write(TYPE.request, deadline, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
   }
 
   event(message: OutgoingMessage): void {
