@@ -58,7 +58,7 @@ interface Endpoint<R> {
  */
 export class Cluster<R> {
   readonly #options: ClusterOptions<R>;
-  readonly #queue = new WaitQueue<R>();
+  readonly #queue: WaitQueue<R>;
   #endpoints: readonly Endpoint<R>[] = [];
   /** Endpoints that left the set and finish their calls. */
   readonly #leaving = new Set<Endpoint<R>>();
@@ -72,6 +72,7 @@ export class Cluster<R> {
 
   constructor(options: ClusterOptions<R>) {
     this.#options = options;
+    this.#queue = new WaitQueue<R>(options.clock);
   }
 
   /** Begins to resolve, and to keep `min` connections to each endpoint. The first acquire does so too. */

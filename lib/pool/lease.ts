@@ -6,62 +6,44 @@ export type LeaseState = 'held' | 'released' | 'reclaimed';
 
 /** What a lease gives back to. */
 export interface LeaseOwner<R> {
-  giveBack(lease: Lease<R>, healthy: boolean): void;
+  giveBack(lease: Lease<R>, isHealthy: boolean): void;
 }
 
 /**
- * A borrowed slot, or a whole resource. Once released or reclaimed it is fenced: each later use throws, so
- * what it pointed to can be lent to somebody else without either noticing.
+ * A borrowed slot. Once released or reclaimed it is fenced: each later use throws, so what it pointed to can be
+ * lent to somebody else without either noticing.
  */
-export class Lease<R> implements Linked<Lease<R>> {
-  /** Whether the whole resource is lent, and not just a slot. */
-  readonly isWhole: boolean;
-  /** When it was lent, on the pool's clock, less the time the process was frozen. */
-  since: number;
-  /** Where it was borrowed, when the caller said. */
-  readonly origin: Error | undefined;
-  previous: Lease<R> | undefined = undefined;
-  next: Lease<R> | undefined = undefined;
-  list: object | undefined = undefined;
-  /** Whether the pool has reported it as held too long. */
-  isReported = false;
+export class Lease<R> {
+  /** The pool's own handle; not for borrowers. */
+  readonly member: Member<R>;
   readonly #owner: LeaseOwner<R>;
-  readonly #member: Member<R>;
   #state: LeaseState = 'held';
 
-  constructor(owner: LeaseOwner<R>, member: Member<R>, isWhole: boolean, since: number, origin: Error | undefined) {
+  constructor(owner: LeaseOwner<R>, member: Member<R>) {
     this.#owner = owner;
-    this.#member = member;
-    this.isWhole = isWhole;
-    this.since = since;
-    this.origin = origin;
+    this.member = member;
   }
 
   get state(): LeaseState {
     return this.#state;
   }
 
-  /** The pool's own handle; not for borrowers. */
-  get member(): Member<R> {
-    return this.#member;
-  }
-
   /** What was borrowed. @throws PooledTcpError `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED` */
   get resource(): R {
-    this.assertHeld('used');
-    return this.#member.resource;
+    if (this.#state !== 'held') this.assertHeld();
+    return this.member.resource;
   }
 
   /** Gives the resource back. @throws PooledTcpError `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED` */
   release(): void {
-    this.assertHeld('released again');
+    if (this.#state !== 'held') this.assertHeld('released again');
     this.#state = 'released';
     this.#owner.giveBack(this, true);
   }
 
   /** Gives the resource back to be destroyed, since its state is not fit for the next borrower. */
   discard(): void {
-    this.assertHeld('discarded');
+    if (this.#state !== 'held') this.assertHeld('discarded');
     this.#state = 'released';
     this.#owner.giveBack(this, false);
   }
@@ -82,5 +64,24 @@ export class Lease<R> implements Linked<Lease<R>> {
           'PTCP_LEASE_RECLAIMED',
           `the lease was ${how} after the pool had reclaimed it, because it was held too long`,
         );
+  }
+}
+
+/** A whole resource, borrowed: watched for being held too long. */
+export class WholeLease<R> extends Lease<R> implements Linked<WholeLease<R>> {
+  /** When it was lent, on the pool's clock, less the time the process was frozen. */
+  since: number;
+  /** Where it was borrowed, when the caller said. */
+  readonly origin: Error | undefined;
+  /** Whether it has been reported as held too long. */
+  isReported = false;
+  previous: WholeLease<R> | undefined = undefined;
+  next: WholeLease<R> | undefined = undefined;
+  list: object | undefined = undefined;
+
+  constructor(owner: LeaseOwner<R>, member: Member<R>, since: number, origin: Error | undefined) {
+    super(owner, member);
+    this.since = since;
+    this.origin = origin;
   }
 }

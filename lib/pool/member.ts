@@ -23,8 +23,10 @@ export class Member<R> implements Linked<Member<R>> {
   state: MemberState = 'idle';
   /** Slots taken. */
   inFlight = 0;
-  /** From when on it takes no new work and is closed once free. */
+  /** When its lifetime is over. */
   retireAt: number;
+  /** Takes no new work, and is closed once free: too old, or retired for another reason. */
+  isRetiring = false;
   /** When it was last known to work: created, released or validated. */
   freshAt: number;
   /** When it became idle. */

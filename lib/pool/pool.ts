@@ -1,13 +1,17 @@
-import { Backoff, type BackoffSettings } from '../common/backoff.js';
+import { Alarm } from '../common/alarm.js';
+import type { BackoffSettings } from '../common/backoff.js';
 import type { Clock, Timer } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
 import { LinkedList } from '../common/linked-list.js';
-import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
-import { Lease, type LeaseOwner } from './lease.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { DialGate } from './dial-gate.js';
+import { Lease, WholeLease, type LeaseOwner } from './lease.js';
+import { LeaseWatch } from './lease-watch.js';
 import { Member } from './member.js';
+import { acquireAborted, acquireTimeout, poolExhausted, type PoolSituation } from './pool-errors.js';
 import type { PoolSettings } from './settings.js';
 import { noCloses, type CloseReason, type PoolStats } from './stats.js';
-import { WaitQueue, Waiter, type WaitQueuePool } from './wait-queue.js';
+import { WaitQueue, Waiter, type Wanted, type WaitQueuePool } from './wait-queue.js';
 
 /** Makes and unmakes what is pooled. */
 export interface Factory<R> {
@@ -32,7 +36,7 @@ export interface PoolEvents<R> {
   closed?(resource: R, reason: CloseReason, error: PooledTcpError | undefined): void;
   /** @param attempt how many have failed in a row */
   dialFailed?(error: unknown, retryInMs: number, attempt: number): void;
-  leaked?(lease: Lease<R>, heldMs: number, reclaimed: boolean): void;
+  leaked?(lease: WholeLease<R>, heldMs: number, reclaimed: boolean): void;
 }
 
 export interface PoolOptionsInternal<R> {
@@ -78,12 +82,8 @@ const TRANSITIONS: Readonly<Record<PoolState, readonly PoolState[]>> = {
 const MAX_PARALLEL_DIALS = 4;
 /** Calls in flight on each connection from which on a shared pool grows in the background. */
 const GROWTH_TARGET = 64;
-/** A sweep this late means the process did not run, and not that connections were idle. */
-const MAX_LATENESS_MS = 1_000;
-
-interface Dial {
-  readonly abort: AbortController;
-}
+/** An alarm this late means that the process did not run, and not that connections were idle. */
+const FROZEN_FROM_MS = 1_000;
 
 /**
  * A pool of anything, with a minimum and a maximum. It knows no sockets: a {@link Factory} makes its members.
@@ -103,22 +103,18 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   readonly #events: PoolEvents<R>;
   readonly #random: () => number;
   readonly #queue: WaitQueue<R>;
-  readonly #backoff: Backoff;
+  readonly #gate: DialGate;
+  readonly #leases: LeaseWatch<R>;
+  /** Rings when something may have become too old: an idle member, a lifetime, a lease. */
+  readonly #dates: Alarm;
 
   #state: PoolState = 'new';
   readonly #members = new Set<Member<R>>();
   /** Idle members, the most recently used first. */
   readonly #idle = new LinkedList<Member<R>>();
-  readonly #dials = new Set<Dial>();
-  /** Whole leases, the oldest first. */
-  readonly #leases = new LinkedList<Lease<R>>();
+  readonly #dials = new Set<AbortController>();
   #validating = 0;
   #slotsTaken = 0;
-
-  #retryTimer: Timer | undefined;
-  #sweepTimer: Timer | undefined;
-  #sweepAt = Infinity;
-  #lastFailure: { error: unknown; at: number } | undefined;
   #warmers: Deferred[] = [];
   #closing: Deferred | undefined;
 
@@ -126,27 +122,32 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #acquired = 0;
   #acquireTimeouts = 0;
   #reclaimed = 0;
-  #dialFailures = 0;
   readonly #closed = noCloses();
 
   constructor(factory: Factory<R>, options: PoolOptionsInternal<R>) {
+    const { label, settings, backoff, clock, events = {}, random = Math.random } = options;
     this.#factory = factory;
-    this.#label = options.label;
-    this.#settings = options.settings;
-    this.#clock = options.clock;
-    this.#events = options.events ?? {};
-    this.#random = options.random ?? Math.random;
-    this.#queue = options.queue ?? new WaitQueue<R>();
-    this.#queue.pools.add(this);
-    this.#backoff = new Backoff(options.backoff, this.#random);
+    this.#label = label;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#events = events;
+    this.#random = random;
+    this.#queue = options.queue ?? new WaitQueue<R>(clock);
+    this.#queue.join(this);
+    this.#gate = new DialGate(backoff, random, clock, () => {
+      this.pump();
+    });
+    this.#leases = new LeaseWatch<R>(settings, (lease, heldMs, mustReclaim) => {
+      if (mustReclaim) this.#reclaim(lease);
+      events.leaked?.(lease, heldMs, mustReclaim);
+    });
+    this.#dates = new Alarm(clock, (latenessMs) => {
+      this.#sweep(latenessMs);
+    });
   }
 
   get state(): PoolState {
     return this.#state;
-  }
-
-  get isDraining(): boolean {
-    return this.#state === 'draining';
   }
 
   /** Connections in the pool. */
@@ -159,6 +160,10 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#slotsTaken;
   }
 
+  get isDraining(): boolean {
+    return this.#state === 'draining';
+  }
+
   /** Connections on their way: dials and validations. */
   get supply(): number {
     return this.#dials.size + this.#validating;
@@ -166,14 +171,13 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** The dial that failed last, while none has succeeded since. */
   get lastFailure(): unknown {
-    return this.#lastFailure?.error;
+    return this.#gate.lastFailure?.error;
   }
 
   /** Whether a free slot could be had, now or by dialling without waiting for a backoff. */
   get isPromising(): boolean {
-    return this.#state === 'open' || this.#state === 'new'
-      ? this.#members.size > 0 || this.#retryTimer === undefined
-      : false;
+    if (this.#state !== 'open' && this.#state !== 'new') return false;
+    return this.#members.size > 0 || this.#gate.isOpen;
   }
 
   stats(): PoolStats {
@@ -189,7 +193,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       acquired: this.#acquired,
       acquireTimeouts: this.#acquireTimeouts,
       reclaimed: this.#reclaimed,
-      dialFailures: this.#dialFailures,
+      dialFailures: this.#gate.failures,
     });
   }
 
@@ -214,9 +218,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   /** A lease on a free slot, or undefined when the caller would have to wait. */
   tryAcquire(): Lease<R> | undefined {
     if (this.#state !== 'open' || this.#queue.size > 0) return undefined;
-    const now = this.#clock.now();
-    const member = this.#pick(now, false);
-    return member === undefined ? undefined : this.#lend(member, false, now, undefined);
+    const member = this.#pick(false);
+    return member === undefined ? undefined : this.#lend(member);
   }
 
   /**
@@ -224,44 +227,45 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
    *
    * @throws PooledTcpError `PTCP_ACQUIRE_TIMEOUT`, `PTCP_POOL_EXHAUSTED`, `PTCP_POOL_CLOSED`, `PTCP_ABORTED`
    */
-  acquire(options: AcquireOptions = {}): Promise<Lease<R>> {
-    const { signal } = options;
+  acquire(options?: AcquireOptions): Promise<Lease<R>> {
     if (this.#state === 'new') this.start();
     if (this.#state === 'draining' || this.#state === 'closed') return Promise.reject(this.#closedError());
-    if (signal?.aborted) return Promise.reject(aborted(signal, 0));
-    const isWhole = options.whole === true && this.#slots > 1;
-    const now = this.#clock.now();
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(acquireAborted(signal, 0));
+    const whole = options?.whole === true;
     if (this.#state === 'open' && this.#queue.size === 0) {
-      const member = this.#pick(now, isWhole);
-      if (member !== undefined) return Promise.resolve(this.#lend(member, options.whole === true, now, options.origin));
+      const member = this.#pick(whole);
+      if (member !== undefined) {
+        return Promise.resolve(whole ? this.#lendWhole(member, options.origin) : this.#lend(member));
+      }
     }
-    if (this.#queue.size >= this.#settings.maxWaiters) return Promise.reject(this.#exhaustedError());
-    return this.#wait(isWhole, options, now);
+    if (this.#queue.size >= this.#settings.maxWaiters) return Promise.reject(poolExhausted(this.#situation()));
+    return this.#wait({ whole, origin: options?.origin }, options?.timeoutMs, signal);
   }
 
   /** Takes a resource out of use: no new work, closed once free. Refilled up to `min`. */
   retire(resource: R): void {
-    for (const member of this.#members) if (member.resource === resource) this.#retireMember(member);
+    for (const member of this.#members) if (member.resource === resource) this.#retireMember(member, 'retired');
     this.pump();
   }
 
   /** Retires every connection without failing a call, e.g. after a change of certificates. */
   evict(): void {
-    for (const member of this.#members) this.#retireMember(member);
+    for (const member of this.#members) this.#retireMember(member, 'retired');
     this.pump();
   }
 
   /** Changes the limits; surplus idle connections are closed, missing ones dialled. */
-  setLimits(limits: { min: number; max: number }): void {
+  setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
     this.#settings = Object.freeze({ ...this.#settings, ...limits });
-    for (
-      let member = this.#idle.last;
-      member !== undefined && this.#members.size > limits.max;
-      member = this.#idle.last
-    ) {
-      this.#drop(member, 'surplus');
+    for (let last = this.#idle.last; last !== undefined && this.#members.size > limits.max; last = this.#idle.last) {
+      this.#drop(last, 'surplus');
     }
-    this.#armSweep(this.#clock.now() + this.#settings.idleTimeoutMs);
+    // Idle times are kept only where they matter, which may just have changed.
+    const now = this.#clock.now();
+    for (const member of this.#idle) member.idleSince = now;
+    this.#watchIdle(now);
+    if (this.#members.size >= limits.min) this.#settleWarmers();
     this.pump();
   }
 
@@ -281,7 +285,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   close(): Promise<void> {
     this.#closing ??= new Deferred();
     if (this.#state === 'closed') this.#closing.resolve();
-    else if (this.#move('draining')) this.#settleDrain();
+    else this.#move('draining');
     return this.#closing.promise;
   }
 
@@ -290,52 +294,38 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#move('closed');
   }
 
-  /** Called by a lease. */
-  giveBack(lease: Lease<R>, healthy: boolean): void {
-    const { member } = lease;
-    if (lease.list !== undefined) this.#leases.remove(lease);
-    this.#slotsTaken -= 1;
-    if (member.state === 'gone') return;
-    member.inFlight -= 1;
-    if (!healthy) {
-      this.#drop(member, 'discarded');
-      this.pump();
-      return;
-    }
-    const now = this.#clock.now();
-    member.freshAt = now;
-    if (member.inFlight === 0) {
-      member.move('idle');
-      if (this.#mustClose(member, now)) {
-        this.#drop(member, this.#settings.mode === 'short' ? 'surplus' : 'lifetime');
-        this.pump();
-        return;
-      }
-      this.#toIdle(member, now);
-    }
-    if (this.#queue.size > 0) {
-      this.pump();
-      this.#queue.pumpOthers(this);
-    } else if (this.#state === 'draining') this.#settleDrain();
-  }
-
   /** Serves those who wait, and dials where too few connections are on their way. Idempotent. */
   pump(): void {
-    if (this.#state === 'closed') return;
-    const now = this.#clock.now();
     if (this.#servesQueue) {
-      this.#serve(now);
-      this.#validateStale(now);
+      this.#serve();
+      this.#validateStale();
       this.#reserve();
       this.#dialMissing();
     }
     if (this.#state === 'draining') this.#settleDrain();
   }
 
-  /** A draining pool still serves those who wait, unless a pool beside it goes on and can. */
-  get #servesQueue(): boolean {
-    if (this.#state === 'open') return true;
-    return this.#state === 'draining' && [...this.#queue.pools].every((pool) => pool.isDraining);
+  /** Called by a lease. */
+  giveBack(lease: Lease<R>, isHealthy: boolean): void {
+    const { member } = lease;
+    if (lease instanceof WholeLease) this.#leases.remove(lease as WholeLease<R>);
+    this.#slotsTaken -= 1;
+    if (member.state === 'gone') return;
+    member.inFlight -= 1;
+    if (!isHealthy) {
+      this.#drop(member, 'discarded');
+      this.pump();
+      return;
+    }
+    if (member.inFlight === 0) {
+      member.move('idle');
+      if (!this.#keep(member)) {
+        this.pump();
+        return;
+      }
+    }
+    if (this.#queue.size > 0 && this.#servesQueue) this.#serve();
+    if (this.#state === 'draining') this.#settleDrain();
   }
 
   /** Slots of one member. */
@@ -343,84 +333,103 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#settings.mode === 'shared' ? this.#settings.maxInFlight : 1;
   }
 
+  /** A draining pool still serves those who wait, unless a pool beside it goes on and can. */
+  get #servesQueue(): boolean {
+    return this.#state === 'open' || (this.#state === 'draining' && this.#queue.isDraining);
+  }
+
   // Lending
 
   /** The member that takes the next caller: one without calls, the most recently used; else the least loaded. */
-  #pick(now: number, isWhole: boolean): Member<R> | undefined {
-    for (let member = this.#idle.first; member !== undefined; member = this.#idle.first) {
-      if (now >= member.retireAt) {
-        this.#drop(member, 'lifetime');
-        continue;
-      }
-      if (this.#isFresh(member, now)) return member;
-      break;
-    }
-    if (isWhole || this.#slots === 1) return undefined;
+  #pick(whole: boolean): Member<R> | undefined {
+    const idle = this.#idle.first;
+    if (idle !== undefined && this.#isFresh(idle)) return idle;
+    if (whole || this.#slots === 1) return undefined;
     let best: Member<R> | undefined;
     for (const member of this.#members) {
-      if (member.state !== 'active' || member.isReserved || member.inFlight >= this.#slots || now >= member.retireAt)
-        continue;
-      if (best === undefined || member.inFlight < best.inFlight) best = member;
+      const { state, isReserved, isRetiring, inFlight } = member;
+      if (state !== 'active' || isReserved || isRetiring || inFlight >= this.#slots) continue;
+      if (best === undefined || inFlight < best.inFlight) best = member;
     }
-    if (best !== undefined && best.inFlight >= GROWTH_TARGET) this.#growInBackground();
+    if (best !== undefined && best.inFlight >= GROWTH_TARGET && this.#dials.size === 0) this.#dialUpTo(1);
     return best;
   }
 
-  #isFresh(member: Member<R>, now: number): boolean {
+  #isFresh(member: Member<R>): boolean {
     if (this.#factory.validate === undefined) return true;
     const { validateAfterIdleMs } = this.#settings;
+    const now = this.#clock.now();
     if (now - member.freshAt <= validateAfterIdleMs) return true;
-    const aliveAt = this.#factory.lastAliveAt?.(member.resource) ?? 0;
-    return now - aliveAt <= validateAfterIdleMs;
+    return now - (this.#factory.lastAliveAt?.(member.resource) ?? -Infinity) <= validateAfterIdleMs;
   }
 
-  #lend(member: Member<R>, isWhole: boolean, now: number, origin: Error | undefined): Lease<R> {
+  #lend(member: Member<R>): Lease<R> {
+    this.#take(member, 'active');
+    return new Lease<R>(this, member);
+  }
+
+  #lendWhole(member: Member<R>, origin: Error | undefined): Lease<R> {
+    this.#take(member, 'leased');
+    const now = this.#clock.now();
+    const lease = new WholeLease<R>(this, member, now, origin);
+    this.#leases.add(lease);
+    this.#dates.setAt(this.#leases.firstDate(now));
+    return lease;
+  }
+
+  #take(member: Member<R>, as: 'active' | 'leased'): void {
     if (member.state === 'idle') {
       this.#idle.remove(member);
-      member.move(isWhole ? 'leased' : 'active');
+      member.move(as);
       member.isReserved = false;
     }
     member.inFlight += 1;
     this.#slotsTaken += 1;
     this.#acquired += 1;
-    const lease = new Lease<R>(this, member, isWhole, now, origin);
-    if (isWhole) {
-      this.#leases.addLast(lease);
-      const { leakWarnMs, leakReclaimMs } = this.#settings;
-      const limitMs = leakWarnMs > 0 ? leakWarnMs : leakReclaimMs;
-      if (limitMs > 0) this.#armSweep(now + limitMs);
-    }
-    return lease;
   }
 
-  /** Whether a member that has just become free is not kept. */
-  #mustClose(member: Member<R>, now: number): boolean {
-    return now >= member.retireAt || this.#settings.mode === 'short' || this.#members.size > this.#settings.max;
+  /** Puts a member that has just become free with the idle ones, or closes it; false when it was closed. */
+  #keep(member: Member<R>): boolean {
+    const { mode, max } = this.#settings;
+    if (member.isRetiring) this.#drop(member, this.#clock.now() >= member.retireAt ? 'lifetime' : 'retired');
+    else if (mode === 'short' || this.#members.size > max) this.#drop(member, 'surplus');
+    else this.#toIdle(member);
+    return member.state !== 'gone';
   }
 
-  #toIdle(member: Member<R>, now: number): void {
+  #toIdle(member: Member<R>): void {
     member.isReserved = false;
-    member.idleSince = now;
     this.#idle.addFirst(member);
-    if (this.#members.size > this.#settings.min && this.#settings.idleTimeoutMs > 0) {
-      this.#armSweep(now + this.#settings.idleTimeoutMs);
-    }
+    // Reading the clock is a third of a release: only where something depends on it.
+    if (this.#factory.validate === undefined && this.#members.size <= this.#settings.min) return;
+    const now = this.#clock.now();
+    member.freshAt = now;
+    member.idleSince = now;
+    this.#watchIdle(now);
+  }
+
+  #watchIdle(since: number): void {
+    const { min, idleTimeoutMs } = this.#settings;
+    if (this.#members.size > min && idleTimeoutMs > 0) this.#dates.setAt(since + idleTimeoutMs);
+  }
+
+  #reclaim(lease: WholeLease<R>): void {
+    if (!lease.reclaim()) return;
+    this.#slotsTaken -= 1;
+    this.#reclaimed += 1;
+    this.#drop(lease.member, 'reclaimed');
   }
 
   // Waiting
 
-  #wait(isWhole: boolean, options: AcquireOptions, now: number): Promise<Lease<R>> {
+  #wait(wanted: Wanted, timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Lease<R>> {
     return new Promise<Lease<R>>((resolve, reject) => {
-      const { signal, origin } = options;
-      const waiter = new Waiter<R>(options.whole === true, isWhole, now, origin, resolve, reject);
-      const timeoutMs = options.timeoutMs ?? this.#settings.acquireTimeoutMs;
-      waiter.timer = this.#clock.setTimeout(() => {
-        this.#acquireTimeouts += 1;
-        this.#refuse(waiter, this.#timeoutError(waiter));
-      }, timeoutMs);
+      const now = this.#clock.now();
+      const deadline = now + (timeoutMs ?? this.#settings.acquireTimeoutMs);
+      const waiter = new Waiter<R>(wanted, now, deadline, resolve, reject, this.#onExpired);
       if (signal !== undefined) {
         const onAbort = (): void => {
-          this.#refuse(waiter, aborted(signal, this.#clock.now() - now));
+          if (this.#queue.remove(waiter)) this.#refuse(waiter, acquireAborted(signal, this.#clock.now() - now));
         };
         signal.addEventListener('abort', onAbort, { once: true });
         waiter.detach = () => {
@@ -433,55 +442,72 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     });
   }
 
-  #refuse(waiter: Waiter<R>, error: PooledTcpError): void {
-    if (!this.#leaveQueue(waiter)) return;
-    waiter.reject(error);
-    // A member kept free for this waiter is free for others again.
-    if (waiter.isWhole) this.#queue.pumpOthers(this);
-    this.pump();
-  }
+  readonly #onExpired = (waiter: Waiter<R>): void => {
+    this.#acquireTimeouts += 1;
+    this.#refuse(waiter, acquireTimeout(this.#clock.now() - waiter.since, this.#situation()));
+  };
 
-  #leaveQueue(waiter: Waiter<R>): boolean {
-    if (!this.#queue.remove(waiter)) return false;
-    if (waiter.timer !== undefined) this.#clock.clearTimeout(waiter.timer);
-    waiter.detach?.();
-    return true;
+  /** A waiter that has left the queue gets its error, and what was kept for it goes to others. */
+  #refuse(waiter: Waiter<R>, error: PooledTcpError): void {
+    waiter.reject(error);
+    this.pump();
+    this.#queue.pumpOthers(this);
   }
 
   /** Gives free slots to those who wait, the longest waiter first. */
-  #serve(now: number): void {
+  #serve(): void {
     for (;;) {
       const slot = this.#queue.slots.first;
       const whole = this.#queue.wholes.first;
-      const wholeFirst = whole !== undefined && (slot === undefined || whole.order < slot.order);
-      if (!this.#serveOne(wholeFirst ? whole : slot, now) && !this.#serveOne(wholeFirst ? slot : whole, now)) return;
+      const isWholeFirst = whole !== undefined && (slot === undefined || whole.order < slot.order);
+      if (isWholeFirst) {
+        if (!this.#serveOne(whole) && !this.#serveOne(slot)) return;
+      } else if (!this.#serveOne(slot) && !this.#serveOne(whole)) return;
     }
   }
 
-  #serveOne(waiter: Waiter<R> | undefined, now: number): boolean {
+  #serveOne(waiter: Waiter<R> | undefined): boolean {
     if (waiter === undefined) return false;
-    const member = this.#pick(now, waiter.isWhole);
+    const { whole, origin } = waiter.wanted;
+    const member = this.#pick(whole);
     if (member === undefined) return false;
-    this.#leaveQueue(waiter);
-    waiter.resolve(this.#lend(member, waiter.wantsWhole, now, waiter.origin));
+    this.#queue.remove(waiter);
+    waiter.resolve(whole ? this.#lendWhole(member, origin) : this.#lend(member));
     return true;
   }
 
-  /** Asks idle members that have been silent for a sign of life, as many as there are callers for them. */
-  #validateStale(now: number): void {
-    const validate = this.#factory.validate?.bind(this.#factory);
-    if (validate === undefined) return;
-    while (this.#demand() > 0) {
-      const member = this.#idle.first;
-      if (member === undefined || this.#isFresh(member, now)) return;
-      this.#idle.remove(member);
-      member.move('validating');
-      this.#validating += 1;
-      this.#validate(member, validate(member.resource));
+  /** Keeps one connection for each caller who waits for a whole one from taking further calls. */
+  #reserve(): void {
+    if (this.#slots === 1) return;
+    let needed = this.#queue.wholes.size - this.#queue.supply;
+    if (needed <= 0) {
+      for (const member of this.#members) member.isReserved = false;
+      return;
+    }
+    const active = [...this.#members].filter(({ state }) => state === 'active');
+    active.sort((a, b) => Number(b.isReserved) - Number(a.isReserved) || a.inFlight - b.inFlight);
+    for (const member of active) {
+      member.isReserved = needed > 0;
+      needed -= 1;
     }
   }
 
-  #validate(member: Member<R>, answer: Promise<void>): void {
+  // Validating
+
+  /** Asks idle members that have been silent for a sign of life, as many as there are callers for them. */
+  #validateStale(): void {
+    if (this.#factory.validate === undefined) return;
+    while (this.#demand() > 0) {
+      const member = this.#idle.first;
+      if (member === undefined || this.#isFresh(member)) return;
+      this.#idle.remove(member);
+      member.move('validating');
+      this.#validating += 1;
+      this.#awaitSign(member, this.#factory.validate(member.resource));
+    }
+  }
+
+  #awaitSign(member: Member<R>, sign: Promise<void>): void {
     let timer: Timer | undefined = undefined;
     let isSettled = false;
     const settle = (isAlive: boolean): void => {
@@ -491,22 +517,19 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       this.#validating -= 1;
       if (member.state !== 'validating') return;
       if (isAlive) {
-        const now = this.#clock.now();
-        member.freshAt = now;
         member.move('idle');
-        this.#toIdle(member, now);
+        member.freshAt = this.#clock.now();
+        this.#keep(member);
       } else this.#drop(member, 'invalid');
       this.pump();
       this.#queue.pumpOthers(this);
     };
     // A third of the budget: a caller that meets a dead connection has time left for a live one.
-    timer = this.#clock.setTimeout(
-      () => {
-        settle(false);
-      },
-      Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3)),
-    );
-    answer.then(
+    const timeoutMs = Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3));
+    timer = this.#clock.setTimeout(() => {
+      settle(false);
+    }, timeoutMs);
+    sign.then(
       () => {
         settle(true);
       },
@@ -516,55 +539,41 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     );
   }
 
-  /** Keeps one connection for each caller who waits for a whole one from taking further calls. */
-  #reserve(): void {
-    if (this.#slots === 1) return;
-    let needed = this.#queue.wholes.size - this.supply;
-    const active = [...this.#members].filter((member) => member.state === 'active');
-    if (needed <= 0 && !active.some((member) => member.isReserved)) return;
-    active.sort((a, b) => Number(b.isReserved) - Number(a.isReserved) || a.inFlight - b.inFlight);
-    for (const member of active) {
-      member.isReserved = needed > 0;
-      needed -= 1;
-    }
-  }
-
   // Dialling
 
   /** Connections that waiting callers need beyond those on their way, in all pools that serve the queue. */
   #demand(): number {
-    const { slots, wholes, size } = this.#queue;
+    const { slots, wholes, size, supply } = this.#queue;
     if (size === 0) return 0;
-    const perMember = Math.min(this.#slots, GROWTH_TARGET);
-    return Math.ceil(slots.size / perMember) + wholes.size - this.#queue.supply;
+    return Math.ceil(slots.size / Math.min(this.#slots, GROWTH_TARGET)) + wholes.size - supply;
   }
 
   #dialMissing(): void {
+    if (this.#room <= 0) return;
     const missing = this.#state === 'open' ? this.#settings.min - this.#staying() - this.#dials.size : 0;
     this.#dialUpTo(Math.max(missing, this.#demand()));
   }
 
   /** Members that are not about to be closed. */
   #staying(): number {
-    const now = this.#clock.now();
     let staying = 0;
-    for (const member of this.#members) if (now < member.retireAt) staying += 1;
+    for (const member of this.#members) if (!member.isRetiring) staying += 1;
     return staying;
   }
 
-  #growInBackground(): void {
-    if (this.#dials.size === 0) this.#dialUpTo(1);
+  /** How many dials may begin now. */
+  get #room(): number {
+    if (!this.#gate.isOpen) return 0;
+    const dialling = this.#dials.size;
+    return Math.min(this.#settings.max - this.#members.size - dialling, MAX_PARALLEL_DIALS - dialling);
   }
 
   #dialUpTo(count: number): void {
-    if (this.#retryTimer !== undefined) return;
-    const dialling = this.#dials.size;
-    const room = Math.min(this.#settings.max - this.#members.size - dialling, MAX_PARALLEL_DIALS - dialling);
-    for (let i = Math.min(count, room); i > 0; i--) this.#dial();
+    for (let i = Math.min(count, this.#room); i > 0; i--) this.#dial();
   }
 
   #dial(): void {
-    const dial: Dial = { abort: new AbortController() };
+    const dial = new AbortController();
     this.#dials.add(dial);
     let member: Member<R> | undefined;
     let lostEarly: PooledTcpError | undefined;
@@ -572,57 +581,44 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       if (member === undefined) lostEarly = reason;
       else this.#onLost(member, reason);
     };
-    this.#factory.create(dial.abort.signal, lost).then(
+    this.#factory.create(dial.signal, lost).then(
       (resource) => {
-        this.#dials.delete(dial);
-        if (this.#state === 'closed' || lostEarly !== undefined) {
-          this.#factory.destroy(resource, 'shutdown');
-          if (lostEarly !== undefined) this.#onDialFailed(lostEarly);
-          return;
-        }
-        member = this.#admit(resource);
+        const isWanted = this.#dials.delete(dial);
+        if (lostEarly !== undefined) this.#onDialFailed(lostEarly);
+        else if (isWanted) this.#admit((member = this.#newMember(resource)));
+        else this.#factory.destroy(resource, 'shutdown');
       },
       (error: unknown) => {
-        this.#dials.delete(dial);
-        this.#onDialFailed(error);
+        if (this.#dials.delete(dial)) this.#onDialFailed(error);
       },
     );
   }
 
-  #admit(resource: R): Member<R> {
+  #newMember(resource: R): Member<R> {
+    const { maxLifetimeMs } = this.#settings;
     const now = this.#clock.now();
-    const { maxLifetimeMs, min } = this.#settings;
     const retireAt = maxLifetimeMs === 0 ? Infinity : now + maxLifetimeMs * (1 - 0.25 * this.#random());
-    const member = new Member(resource, now, retireAt);
+    return new Member(resource, now, retireAt);
+  }
+
+  #admit(member: Member<R>): void {
+    const { min, mode } = this.#settings;
     this.#members.add(member);
     this.#created += 1;
-    this.#backoff.reset();
-    this.#lastFailure = undefined;
-    this.#events.created?.(resource);
-    this.#armSweep(retireAt);
-    this.#toIdle(member, now);
+    this.#gate.succeeded();
+    this.#events.created?.(member.resource);
+    this.#dates.setAt(member.retireAt);
+    this.#toIdle(member);
     if (this.#members.size >= min) this.#settleWarmers();
     this.pump();
     // Dialled for a caller who has left meanwhile.
-    if (this.#settings.mode === 'short' && member.state === 'idle') this.#drop(member, 'surplus');
-    return member;
+    if (mode === 'short' && member.state === 'idle') this.#drop(member, 'surplus');
   }
 
   #onDialFailed(error: unknown): void {
-    if (this.#state === 'closed') return;
-    this.#dialFailures += 1;
-    this.#lastFailure = { error, at: this.#clock.now() };
-    // Dials that failed together count once.
-    if (this.#retryTimer === undefined) {
-      const delayMs = this.#backoff.next();
-      this.#retryTimer = this.#clock.setTimeout(() => {
-        this.#retryTimer = undefined;
-        this.pump();
-      }, delayMs);
-      this.#events.dialFailed?.(error, delayMs, this.#backoff.attempts);
-    }
+    const retryInMs = this.#gate.failed(error);
+    if (retryInMs !== undefined) this.#events.dialFailed?.(error, retryInMs, this.#gate.attempts);
     this.#queue.pumpOthers(this);
-    if (this.#state === 'draining') this.#settleDrain();
   }
 
   #onLost(member: Member<R>, reason: PooledTcpError): void {
@@ -634,9 +630,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   // Closing
 
-  #retireMember(member: Member<R>): void {
-    member.retireAt = -Infinity;
-    if (member.state === 'idle') this.#drop(member, 'retired');
+  #retireMember(member: Member<R>, reason: CloseReason): void {
+    member.isRetiring = true;
+    if (member.state === 'idle') this.#drop(member, reason);
   }
 
   #drop(member: Member<R>, reason: CloseReason, error?: PooledTcpError): void {
@@ -651,30 +647,33 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #settleDrain(): void {
     if (this.#queue.size > 0 && this.#servesQueue) return;
     for (const member of this.#idle) this.#drop(member, 'shutdown');
-    for (const dial of this.#dials) dial.abort.abort(this.#closedError());
-    this.#dials.clear();
+    this.#abandonDials();
     if (this.#members.size === 0) this.#move('closed');
+  }
+
+  #abandonDials(): void {
+    const dials = [...this.#dials];
+    this.#dials.clear();
+    for (const dial of dials) dial.abort(this.#closedError());
   }
 
   #move(to: PoolState): boolean {
     if (!TRANSITIONS[this.#state].includes(to)) return false;
     this.#state = to;
-    if (to === 'open') this.pump();
     if (to === 'closed') this.#onClosed();
+    else this.pump();
     return true;
   }
 
   #onClosed(): void {
-    this.#queue.pools.delete(this);
-    if (this.#retryTimer !== undefined) this.#clock.clearTimeout(this.#retryTimer);
-    if (this.#sweepTimer !== undefined) this.#clock.clearTimeout(this.#sweepTimer);
-    this.#retryTimer = undefined;
-    this.#sweepTimer = undefined;
-    for (const dial of this.#dials) dial.abort.abort(this.#closedError());
-    this.#dials.clear();
+    this.#gate.stop();
+    this.#dates.clear();
+    this.#abandonDials();
     for (const member of this.#members) this.#drop(member, 'shutdown');
-    // Those who wait in a queue that other pools serve may still be served there.
-    if (this.#queue.pools.size === 0) for (const waiter of this.#queue) this.#refuse(waiter, this.#closedError());
+    // Those who wait in a queue that other pools serve too may still be served there.
+    if (this.#queue.leave(this)) {
+      for (const waiter of this.#queue) if (this.#queue.remove(waiter)) waiter.reject(this.#closedError());
+    }
     const warmers = this.#warmers;
     this.#warmers = [];
     for (const warmer of warmers) warmer.reject(this.#closedError());
@@ -690,126 +689,57 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   // The passing of time
 
-  #armSweep(at: number): void {
-    if (at >= this.#sweepAt || at === Infinity || this.#state === 'closed') return;
-    if (this.#sweepTimer !== undefined) this.#clock.clearTimeout(this.#sweepTimer);
-    this.#sweepAt = at;
-    const delayMs = Math.min(Math.max(at - this.#clock.now(), 1), 2 ** 31 - 1);
-    this.#sweepTimer = this.#clock.setTimeout(() => {
-      this.#sweep();
-    }, delayMs);
-  }
-
-  /** Closes what is too old or idle for too long, takes back leaked leases, and sets the next date. */
-  #sweep(): void {
+  /** Closes what is too old or has been idle for too long, takes back leaked leases, and sets the next date. */
+  #sweep(latenessMs: number): void {
     const now = this.#clock.now();
-    const lateness = now - this.#sweepAt;
-    this.#sweepTimer = undefined;
-    this.#sweepAt = Infinity;
-    // The process was frozen: nobody could have used a connection meanwhile, so that time does not count.
-    if (lateness > MAX_LATENESS_MS) this.#forgive(lateness);
+    if (latenessMs > FROZEN_FROM_MS) this.#forgive(latenessMs);
     this.#sweepIdle(now);
     this.#sweepAged(now);
-    this.#sweepLeases(now);
+    this.#dates.setAt(this.#leases.sweep(now));
     this.pump();
   }
 
+  /** The process did not run, so nobody could have used a connection or returned a lease: that time does not count. */
   #forgive(frozenMs: number): void {
     for (const member of this.#members) {
       member.idleSince += frozenMs;
       member.retireAt += frozenMs;
     }
-    for (const lease of this.#leases) lease.since += frozenMs;
+    this.#leases.forgive(frozenMs);
   }
 
   #sweepIdle(now: number): void {
     const { idleTimeoutMs, min } = this.#settings;
     if (idleTimeoutMs === 0) return;
-    for (let member = this.#idle.last; member !== undefined && this.#members.size > min; member = this.#idle.last) {
-      const due = member.idleSince + idleTimeoutMs;
+    for (let last = this.#idle.last; last !== undefined && this.#members.size > min; last = this.#idle.last) {
+      const due = last.idleSince + idleTimeoutMs;
       if (due > now) {
-        this.#armSweep(due);
+        this.#dates.setAt(due);
         return;
       }
-      this.#drop(member, 'idle');
+      this.#drop(last, 'idle');
     }
   }
 
   #sweepAged(now: number): void {
-    let next = Infinity;
     for (const member of this.#members) {
-      if (now < member.retireAt) next = Math.min(next, member.retireAt);
-      else if (member.state === 'idle') this.#drop(member, 'lifetime');
+      if (now >= member.retireAt) this.#retireMember(member, 'lifetime');
+      else this.#dates.setAt(member.retireAt);
     }
-    this.#armSweep(next);
-  }
-
-  #sweepLeases(now: number): void {
-    const { leakWarnMs, leakReclaimMs } = this.#settings;
-    let next = Infinity;
-    for (const lease of this.#leases) {
-      const { since } = lease;
-      const reclaimAt = leakReclaimMs > 0 ? since + leakReclaimMs : Infinity;
-      const warnAt = leakWarnMs > 0 && !lease.isReported ? since + leakWarnMs : Infinity;
-      if (now >= reclaimAt) this.#reclaim(lease, now - lease.since);
-      else if (now >= warnAt) {
-        lease.isReported = true;
-        this.#events.leaked?.(lease, now - lease.since, false);
-        next = Math.min(next, reclaimAt);
-      } else next = Math.min(next, warnAt, reclaimAt);
-    }
-    this.#armSweep(next);
-  }
-
-  #reclaim(lease: Lease<R>, heldMs: number): void {
-    if (!lease.reclaim()) return;
-    this.#leases.remove(lease);
-    this.#slotsTaken -= 1;
-    this.#reclaimed += 1;
-    this.#drop(lease.member, 'reclaimed');
-    this.#events.leaked?.(lease, heldMs, true);
-  }
-
-  // Errors
-
-  #timeoutError(waiter: Waiter<R>): PooledTcpError {
-    const elapsedMs = this.#clock.now() - waiter.since;
-    const cause = this.#lastFailure;
-    const why =
-      cause === undefined
-        ? ''
-        : `; the last dial failed ${Math.round(this.#clock.now() - cause.at)} ms ago: ${describeCause(cause.error)}`;
-    return new PooledTcpError(
-      'PTCP_ACQUIRE_TIMEOUT',
-      `no connection to ${this.#label} came free within ${Math.round(elapsedMs)} ms (${this.#counts()})${why}`,
-      { elapsedMs, cause: cause?.error },
-    );
-  }
-
-  #exhaustedError(): PooledTcpError {
-    return new PooledTcpError(
-      'PTCP_POOL_EXHAUSTED',
-      `${this.#queue.size} callers already wait for a connection to ${this.#label}, as many as pool.maxWaiters allows (${this.#counts()})`,
-      { cause: this.#lastFailure?.error },
-    );
   }
 
   #closedError(): PooledTcpError {
-    return new PooledTcpError(
-      'PTCP_POOL_CLOSED',
-      `the pool of ${this.#label} is ${this.#state === 'draining' ? 'draining' : 'closed'}`,
-    );
+    const state = this.#state === 'draining' ? 'draining' : 'closed';
+    return new PooledTcpError('PTCP_POOL_CLOSED', `the pool of ${this.#label} is ${state}`);
   }
 
-  #counts(): string {
-    const { total, idle, active, connecting, waiting } = this.stats();
-    return `total ${total}, idle ${idle}, active ${active}, connecting ${connecting}, waiting ${waiting}, max ${this.#settings.max}`;
+  #situation(): PoolSituation {
+    return {
+      label: this.#label,
+      stats: this.stats(),
+      max: this.#settings.max,
+      now: this.#clock.now(),
+      lastFailure: this.#gate.lastFailure,
+    };
   }
-}
-
-function aborted(signal: AbortSignal, elapsedMs: number): PooledTcpError {
-  return new PooledTcpError('PTCP_ABORTED', 'the caller gave up waiting for a connection', {
-    elapsedMs,
-    cause: signal.reason,
-  });
 }

@@ -99,8 +99,10 @@ export const poolRules: OptionRules<PoolSettings> = {
 
 /** Refuses settings that contradict each other. */
 export function verifyPool(settings: PoolSettings, path: string): void {
-  const { min, max, leakWarnMs, leakReclaimMs } = settings;
-  if (min > max) conflict(`${path}.min (${min}) is greater than ${path}.max (${max}); raise max or lower min`);
+  const { min, max, mode, leakWarnMs, leakReclaimMs } = settings;
+  // Mode `short` keeps no connections, whatever the default of `min` says.
+  if (mode !== 'short' && min > max)
+    conflict(`${path}.min (${min}) is greater than ${path}.max (${max}); raise max or lower min`);
   if (leakReclaimMs > 0 && leakWarnMs >= leakReclaimMs) {
     conflict(
       `${path}.leakWarnMs (${leakWarnMs}) is not below ${path}.leakReclaimMs (${leakReclaimMs}); warn before reclaiming`,

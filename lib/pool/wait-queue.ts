@@ -1,21 +1,27 @@
-import type { Timer } from '../common/clock.js';
+import { Alarm } from '../common/alarm.js';
+import type { Clock } from '../common/clock.js';
 import { LinkedList, type Linked } from '../common/linked-list.js';
 import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from './lease.js';
 
+/** What a caller asks for. */
+export interface Wanted {
+  /** The whole resource, and not just a slot on it. */
+  readonly whole: boolean;
+  readonly origin: Error | undefined;
+}
+
 /** One caller that waits for a resource. Settled once: by a lease or by an error. */
 export class Waiter<R> implements Linked<Waiter<R>> {
-  /** The caller asked for the whole resource. */
-  readonly wantsWhole: boolean;
-  /** The same, where that is more than one slot: it then waits in a line of its own. */
-  readonly isWhole: boolean;
+  readonly wanted: Wanted;
   readonly since: number;
-  readonly origin: Error | undefined;
+  readonly deadline: number;
   readonly resolve: (lease: Lease<R>) => void;
   readonly reject: (error: PooledTcpError) => void;
+  /** Called when the deadline has passed; the waiter has left the queue. */
+  readonly onExpired: (waiter: Waiter<R>) => void;
   /** Place in the order of arrival. */
   order = 0;
-  timer: Timer | undefined = undefined;
   /** Takes the listener off the caller's signal. */
   detach: (() => void) | undefined = undefined;
   previous: Waiter<R> | undefined = undefined;
@@ -23,19 +29,19 @@ export class Waiter<R> implements Linked<Waiter<R>> {
   list: object | undefined = undefined;
 
   constructor(
-    wantsWhole: boolean,
-    isWhole: boolean,
+    wanted: Wanted,
     since: number,
-    origin: Error | undefined,
+    deadline: number,
     resolve: (lease: Lease<R>) => void,
     reject: (error: PooledTcpError) => void,
+    onExpired: (waiter: Waiter<R>) => void,
   ) {
-    this.wantsWhole = wantsWhole;
-    this.isWhole = isWhole;
+    this.wanted = wanted;
     this.since = since;
-    this.origin = origin;
+    this.deadline = deadline;
     this.resolve = resolve;
     this.reject = reject;
+    this.onExpired = onExpired;
   }
 }
 
@@ -56,9 +62,18 @@ export class WaitQueue<R> {
   /** Waiters for one slot, and for a whole resource; each in order of arrival. */
   readonly slots = new LinkedList<Waiter<R>>();
   readonly wholes = new LinkedList<Waiter<R>>();
-  readonly pools = new Set<WaitQueuePool>();
+  readonly #pools = new Set<WaitQueuePool>();
+  readonly #clock: Clock;
+  readonly #deadlines: Alarm;
   #arrivals = 0;
   #isPumping = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#deadlines = new Alarm(clock, () => {
+      this.#expire();
+    });
+  }
 
   get size(): number {
     return this.slots.size + this.wholes.size;
@@ -67,30 +82,59 @@ export class WaitQueue<R> {
   /** Resources on their way in all pools. */
   get supply(): number {
     let supply = 0;
-    for (const pool of this.pools) supply += pool.supply;
+    for (const pool of this.#pools) supply += pool.supply;
     return supply;
+  }
+
+  /** Whether no pool goes on beyond serving those who wait. */
+  get isDraining(): boolean {
+    for (const pool of this.#pools) if (!pool.isDraining) return false;
+    return true;
+  }
+
+  join(pool: WaitQueuePool): void {
+    this.#pools.add(pool);
+  }
+
+  /** Takes a pool out; true when it was the last, and nobody is left to serve those who wait. */
+  leave(pool: WaitQueuePool): boolean {
+    this.#pools.delete(pool);
+    if (this.#pools.size > 0) return false;
+    this.#deadlines.clear();
+    return true;
   }
 
   add(waiter: Waiter<R>): void {
     waiter.order = this.#arrivals++;
-    (waiter.isWhole ? this.wholes : this.slots).addLast(waiter);
+    (waiter.wanted.whole ? this.wholes : this.slots).addLast(waiter);
+    this.#deadlines.setAt(waiter.deadline);
   }
 
   /** Takes a waiter out; false when it has been served or has left already. */
   remove(waiter: Waiter<R>): boolean {
-    return (waiter.isWhole ? this.wholes : this.slots).remove(waiter);
+    if (!(waiter.wanted.whole ? this.wholes : this.slots).remove(waiter)) return false;
+    waiter.detach?.();
+    return true;
   }
 
   /** Lets every other pool serve or dial for those who wait. */
   pumpOthers(except: WaitQueuePool): void {
-    if (this.size === 0 || this.pools.size === 1 || this.#isPumping) return;
+    if (this.#pools.size < 2 || this.size === 0 || this.#isPumping) return;
     this.#isPumping = true;
-    for (const pool of this.pools) if (pool !== except) pool.pump();
+    for (const pool of this.#pools) if (pool !== except) pool.pump();
     this.#isPumping = false;
   }
 
   *[Symbol.iterator](): Generator<Waiter<R>, void, undefined> {
     yield* this.slots;
     yield* this.wholes;
+  }
+
+  #expire(): void {
+    const now = this.#clock.now();
+    for (const waiter of this) {
+      if (waiter.deadline > now) this.#deadlines.setAt(waiter.deadline);
+      else if (this.remove(waiter)) waiter.onExpired(waiter);
+    }
   }
 }

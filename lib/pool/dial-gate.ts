@@ -1,0 +1,69 @@
+import { Backoff, type BackoffSettings } from '../common/backoff.js';
+import type { Clock, Timer } from '../common/clock.js';
+
+/** A dial that failed, and when. */
+export interface DialFailure {
+  readonly error: unknown;
+  readonly at: number;
+}
+
+/**
+ * Keeps failed dials apart: closed after a failure, for growing times. Dials that fail together count once.
+ * Reopening goes through a timer, so a factory that rejects at once cannot starve the event loop.
+ */
+export class DialGate {
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #onOpen: () => void;
+  #timer: Timer | undefined;
+  #lastFailure: DialFailure | undefined;
+  #failures = 0;
+
+  constructor(settings: BackoffSettings, random: () => number, clock: Clock, onOpen: () => void) {
+    this.#clock = clock;
+    this.#backoff = new Backoff(settings, random);
+    this.#onOpen = onOpen;
+  }
+
+  get isOpen(): boolean {
+    return this.#timer === undefined;
+  }
+
+  /** The dial that failed last, while none has succeeded since. */
+  get lastFailure(): DialFailure | undefined {
+    return this.#lastFailure;
+  }
+
+  /** Failed dials since start. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Failures in a row that closed the gate. */
+  get attempts(): number {
+    return this.#backoff.attempts;
+  }
+
+  /** Closes the gate; returns for how long, or undefined when it was closed already. */
+  failed(error: unknown): number | undefined {
+    this.#failures += 1;
+    this.#lastFailure = { error, at: this.#clock.now() };
+    if (this.#timer !== undefined) return undefined;
+    const delayMs = this.#backoff.next();
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#onOpen();
+    }, delayMs);
+    return delayMs;
+  }
+
+  succeeded(): void {
+    this.#backoff.reset();
+    this.#lastFailure = undefined;
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
