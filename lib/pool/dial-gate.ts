@@ -57,9 +57,11 @@ export class DialGate {
     return delayMs;
   }
 
+  /** A dial succeeded: the peer answers, so the gate opens at once. */
   succeeded(): void {
     this.#backoff.reset();
     this.#lastFailure = undefined;
+    this.stop();
   }
 
   stop(): void {

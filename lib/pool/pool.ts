@@ -113,7 +113,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   /** Idle members, the most recently used first. */
   readonly #idle = new LinkedList<Member<R>>();
   readonly #dials = new Set<AbortController>();
-  #validating = 0;
+  /** Members asked for a sign of life, with the timer of the question. */
+  readonly #validating = new Map<Member<R>, Timer>();
   #slotsTaken = 0;
   #warmers: Deferred[] = [];
   #closing: Deferred | undefined;
@@ -166,7 +167,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Connections on their way: dials and validations. */
   get supply(): number {
-    return this.#dials.size + this.#validating;
+    return this.#dials.size + this.#validating.size;
   }
 
   /** The dial that failed last, while none has succeeded since. */
@@ -258,6 +259,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   /** Changes the limits; surplus idle connections are closed, missing ones dialled. */
   setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
     this.#settings = Object.freeze({ ...this.#settings, ...limits });
+    for (const dial of this.#dials) {
+      if (this.#members.size + this.#dials.size > limits.max) this.#abandon(dial);
+    }
     for (let last = this.#idle.last; last !== undefined && this.#members.size > limits.max; last = this.#idle.last) {
       this.#drop(last, 'surplus');
     }
@@ -299,8 +303,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (this.#servesQueue) {
       this.#serve();
       this.#validateStale();
-      this.#reserve();
       this.#dialMissing();
+      // What is now on its way may have freed connections that were kept for somebody.
+      if (this.#slots > 1 && this.#queue.size > 0) {
+        this.#reserve();
+        this.#serve();
+      }
     }
     if (this.#state === 'draining') this.#settleDrain();
   }
@@ -473,12 +481,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (member === undefined) return false;
     this.#queue.remove(waiter);
     waiter.resolve(whole ? this.#lendWhole(member, origin) : this.#lend(member));
+    if (whole && this.#slots > 1) this.#reserve();
     return true;
   }
 
   /** Keeps one connection for each caller who waits for a whole one from taking further calls. */
   #reserve(): void {
-    if (this.#slots === 1) return;
     let needed = this.#queue.wholes.size - this.#queue.supply;
     if (needed <= 0) {
       for (const member of this.#members) member.isReserved = false;
@@ -502,41 +510,43 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       if (member === undefined || this.#isFresh(member)) return;
       this.#idle.remove(member);
       member.move('validating');
-      this.#validating += 1;
-      this.#awaitSign(member, this.#factory.validate(member.resource));
+      this.#validate(member, this.#factory.validate(member.resource));
     }
   }
 
-  #awaitSign(member: Member<R>, sign: Promise<void>): void {
-    let timer: Timer | undefined = undefined;
-    let isSettled = false;
-    const settle = (isAlive: boolean): void => {
-      if (isSettled) return;
-      isSettled = true;
-      if (timer !== undefined) this.#clock.clearTimeout(timer);
-      this.#validating -= 1;
-      if (member.state !== 'validating') return;
-      if (isAlive) {
-        member.move('idle');
-        member.freshAt = this.#clock.now();
-        this.#keep(member);
-      } else this.#drop(member, 'invalid');
-      this.pump();
-      this.#queue.pumpOthers(this);
-    };
+  #validate(member: Member<R>, sign: Promise<void>): void {
     // A third of the budget: a caller that meets a dead connection has time left for a live one.
     const timeoutMs = Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3));
-    timer = this.#clock.setTimeout(() => {
-      settle(false);
+    const timer = this.#clock.setTimeout(() => {
+      this.#onValidated(member, false);
     }, timeoutMs);
+    this.#validating.set(member, timer);
     sign.then(
       () => {
-        settle(true);
+        this.#onValidated(member, true);
       },
       () => {
-        settle(false);
+        this.#onValidated(member, false);
       },
     );
+  }
+
+  #onValidated(member: Member<R>, isAlive: boolean): void {
+    // Answered before, or lost meanwhile.
+    if (!this.#endValidation(member)) return;
+    if (isAlive) {
+      member.move('idle');
+      this.#keep(member);
+    } else this.#drop(member, 'invalid');
+    this.pump();
+    this.#queue.pumpOthers(this);
+  }
+
+  #endValidation(member: Member<R>): boolean {
+    const timer = this.#validating.get(member);
+    if (timer === undefined) return false;
+    this.#clock.clearTimeout(timer);
+    return this.#validating.delete(member);
   }
 
   // Dialling
@@ -618,6 +628,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #onDialFailed(error: unknown): void {
     const retryInMs = this.#gate.failed(error);
     if (retryInMs !== undefined) this.#events.dialFailed?.(error, retryInMs, this.#gate.attempts);
+    // Whoever relied on this dial may still be served by an idle connection that only needs to be validated.
+    this.pump();
     this.#queue.pumpOthers(this);
   }
 
@@ -637,6 +649,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   #drop(member: Member<R>, reason: CloseReason, error?: PooledTcpError): void {
     this.#idle.remove(member);
+    this.#endValidation(member);
     if (!member.move('gone')) return;
     this.#members.delete(member);
     this.#closed[reason] += 1;
@@ -647,14 +660,15 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #settleDrain(): void {
     if (this.#queue.size > 0 && this.#servesQueue) return;
     for (const member of this.#idle) this.#drop(member, 'shutdown');
-    this.#abandonDials();
+    for (const dial of this.#dials) this.#abandon(dial);
     if (this.#members.size === 0) this.#move('closed');
   }
 
-  #abandonDials(): void {
-    const dials = [...this.#dials];
-    this.#dials.clear();
-    for (const dial of dials) dial.abort(this.#closedError());
+  #abandon(dial: AbortController): void {
+    this.#dials.delete(dial);
+    dial.abort(
+      new PooledTcpError('PTCP_POOL_CLOSED', `the pool of ${this.#label} does not need the connection any more`),
+    );
   }
 
   #move(to: PoolState): boolean {
@@ -668,7 +682,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #onClosed(): void {
     this.#gate.stop();
     this.#dates.clear();
-    this.#abandonDials();
+    for (const dial of this.#dials) this.#abandon(dial);
     for (const member of this.#members) this.#drop(member, 'shutdown');
     // Those who wait in a queue that other pools serve too may still be served there.
     if (this.#queue.leave(this)) {
