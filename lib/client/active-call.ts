@@ -21,7 +21,7 @@ export interface ConnectionSource {
   tryBorrow(): Borrowed | undefined;
   borrow(timeoutMs: number | undefined, signal: AbortSignal): Promise<Borrowed>;
   /** The call is over. */
-  settled(isFailure: boolean): void;
+  settled(isFailure: boolean, call: Call): void;
   /** The call goes to another connection, because it did not leave on this one. */
   retried(): void;
 }
@@ -103,7 +103,7 @@ export class ActiveCall extends Call {
     if (this.#state === 'sent') this.#borrowed?.resource.cancel(this);
     this.#waiting?.abort(new Error('cancelled'));
     this.#end();
-    this.#source.settled(false);
+    this.#source.settled(false, this);
   }
 
   override onResponse(data: unknown): void {
@@ -241,7 +241,7 @@ export class ActiveCall extends Call {
   #finish(isFailure: boolean): boolean {
     if (this.#state === 'over') return false;
     this.#end();
-    this.#source.settled(isFailure);
+    this.#source.settled(isFailure, this);
     return true;
   }
 

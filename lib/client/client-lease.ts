@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import type { Call } from '../connection/call.js';
 import type { ClientConnection } from '../connection/client-connection.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
@@ -15,7 +16,7 @@ export class ClientLease implements ConnectionSource {
   readonly #lease: Lease<ClientConnection>;
   readonly #clock: Clock;
   readonly #hooks: LeaseHooks;
-  readonly #calls = new Set<ActiveCall>();
+  readonly #calls = new Set<Call>();
 
   constructor(lease: Lease<ClientConnection>, clock: Clock, hooks: LeaseHooks) {
     this.#lease = lease;
@@ -77,7 +78,8 @@ export class ClientLease implements ConnectionSource {
     );
   }
 
-  settled(isFailure: boolean): void {
+  settled(isFailure: boolean, call: Call): void {
+    this.#calls.delete(call);
     this.#hooks.settled(isFailure);
   }
 

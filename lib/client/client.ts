@@ -6,11 +6,12 @@ import type { ClientConnection } from '../connection/client-connection.js';
 import { socketConnector, type Connector } from '../connection/connector.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
+import type { PoolSettings } from '../pool/settings.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
 import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
-import type { ClientSettings } from './settings.js';
+import { resolveLimits, type ClientSettings } from './settings.js';
 import { sumEndpoints, type ClientStats } from './stats.js';
 
 export interface ClientDependencies {
@@ -38,15 +39,18 @@ export class Client implements ConnectionSource {
   readonly #connections = new Set<ClientConnection>();
   readonly #clock: Clock;
   readonly #logger: DiagnosticLogger;
+  #limits: Pick<PoolSettings, 'min' | 'max'>;
   #requests = 0;
   #failures = 0;
   #retries = 0;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  #destroyReason: PooledTcpError | undefined;
 
   constructor(settings: ClientSettings, events: ClientEvents, dependencies: ClientDependencies) {
     const { clock = systemClock, logger } = dependencies;
     this.settings = settings;
+    this.#limits = Object.freeze({ min: settings.pool.min, max: settings.pool.max });
     this.#clock = clock;
     this.#logger = logger;
     const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
@@ -66,6 +70,7 @@ export class Client implements ConnectionSource {
           connectTimeoutMs: settings.pool.connectTimeoutMs,
           connection: { ...settings, clock, logger },
           connections: this.#connections,
+          destroyReason: () => this.#destroyReason,
           onGoaway: (connection, message) => {
             logger.log(`pool '${settings.name}': ${connection.peer} takes no new calls on a connection: ${message}`);
             this.#cluster.retire(connection);
@@ -125,6 +130,29 @@ export class Client implements ConnectionSource {
     });
   }
 
+  /** Most and fewest connections to each endpoint, from now on. */
+  get limits(): Pick<PoolSettings, 'min' | 'max'> {
+    return this.#limits;
+  }
+
+  /** @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT` */
+  setLimits(limits: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
+    this.#limits = resolveLimits(limits, { ...this.settings.pool, ...this.#limits });
+    this.#cluster.setLimits(this.#limits);
+  }
+
+  evict(): void {
+    this.#cluster.evict();
+  }
+
+  suspend(): void {
+    this.#cluster.suspend();
+  }
+
+  resume(): void {
+    this.#cluster.resume();
+  }
+
   stats(): ClientStats {
     const endpoints = this.#cluster.stats();
     return Object.freeze({
@@ -155,8 +183,10 @@ export class Client implements ConnectionSource {
   destroy(
     reason: PooledTcpError = new PooledTcpError('PTCP_POOL_CLOSED', `pool '${this.settings.name}' was destroyed`),
   ): void {
-    for (const connection of this.#connections) connection.destroy(reason);
+    // The cluster first: it must not replace the connections that are lost next.
+    this.#destroyReason ??= reason;
     this.#cluster.destroy();
+    for (const connection of this.#connections) connection.destroy(reason);
   }
 
   async #close(): Promise<void> {

@@ -17,6 +17,8 @@ export interface DialerOptions {
   readonly connection: ClientConnectionOptions;
   /** Kept up to date with what is open. */
   readonly connections: Set<ClientConnection>;
+  /** Why everything is destroyed, once it is. */
+  readonly destroyReason: () => PooledTcpError | undefined;
   /** A connection is to take no new calls. */
   readonly onGoaway: (connection: ClientConnection, message: string) => void;
   readonly onPush: (route: string, data: unknown) => void;
@@ -83,6 +85,11 @@ export class Dialer implements Factory<ClientConnection> {
 
   /** A connection that may be mute is destroyed; another first sends what it still has to send. */
   destroy(connection: ClientConnection, reason: string): void {
+    const destroyReason = this.#options.destroyReason();
+    if (destroyReason !== undefined) {
+      connection.destroy(destroyReason);
+      return;
+    }
     if (reason === 'invalid' || reason === 'reclaimed') {
       connection.destroy(
         new PooledTcpError('PTCP_CONNECTION_LOST', `the connection to ${connection.peer} was destroyed (${reason})`, {
@@ -91,9 +98,7 @@ export class Dialer implements Factory<ClientConnection> {
       );
       return;
     }
-    connection.close().catch(() => {
-      // It closed before everything was written: closed is what was wanted.
-    });
+    connection.close();
   }
 
   #timeoutError(cause: unknown, elapsedMs: number): PooledTcpError {

@@ -185,6 +185,27 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   });
 }
 
+/**
+ * New limits for a running pool; what is left out stays.
+ *
+ * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT`
+ */
+export function resolveLimits(
+  limits: { readonly min?: number | undefined; readonly max?: number | undefined },
+  current: PoolSettings,
+): Pick<PoolSettings, 'min' | 'max'> {
+  const { min, max } = poolRules;
+  const given = resolveOptions(
+    { min: { ...min, default: current.min }, max: { ...max, default: current.max } },
+    limits,
+    'pool',
+  );
+  const pool = { ...current, ...given };
+  verifyPool(pool, 'pool');
+  const { min: resolved } = resolvePool(pool, { pool: limits });
+  return Object.freeze({ min: resolved, max: pool.max });
+}
+
 function resolvePool(pool: PoolSettings, { pool: given }: PooledTcpClientOptions): PoolSettings {
   if (pool.mode !== 'short') return pool;
   if ((given?.min ?? 0) > 0)

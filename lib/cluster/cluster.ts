@@ -65,6 +65,8 @@ export class Cluster<R> {
   #stopWatching: (() => void) | undefined;
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
   #isConnected = false;
+  #limits: Pick<PoolSettings, 'min' | 'max'>;
+  #isSuspended = false;
   /** Where the search for the least loaded endpoint begins, so that equals take turns. */
   #turn = 0;
   #resolveError: Error | undefined;
@@ -72,6 +74,7 @@ export class Cluster<R> {
 
   constructor(options: ClusterOptions<R>) {
     this.#options = options;
+    this.#limits = options.pool;
     this.#queue = new WaitQueue<R>(options.clock);
   }
 
@@ -138,6 +141,29 @@ export class Cluster<R> {
     for (const { pool } of this.#endpoints) pool.retire(resource);
   }
 
+  /** Changes the limits of every pool, also of those that are still to come. */
+  setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
+    this.#limits = limits;
+    for (const { pool } of this.#endpoints) pool.setLimits(limits);
+  }
+
+  /** Replaces every connection without failing a call. */
+  evict(): void {
+    for (const { pool } of this.#endpoints) pool.evict();
+  }
+
+  /** New callers wait and nothing is dialled, until {@link resume}. */
+  suspend(): void {
+    this.start();
+    this.#isSuspended = true;
+    for (const { pool } of this.#endpoints) pool.suspend();
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    for (const { pool } of this.#endpoints) pool.resume();
+  }
+
   /** Callers that wait. */
   get waiting(): number {
     return this.#queue.size;
@@ -158,6 +184,7 @@ export class Cluster<R> {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#notify();
+    this.#queue.drain();
     const pools = [...this.#endpoints, ...this.#leaving].map(({ pool }) => pool);
     await Promise.all(pools.map((pool) => pool.close()));
     this.#state = 'closed';
@@ -186,7 +213,10 @@ export class Cluster<R> {
       this.#leaving.add(endpoint);
       void endpoint.pool.close().then(() => this.#leaving.delete(endpoint));
     }
-    for (const { pool } of this.#endpoints) pool.start();
+    for (const { pool } of this.#endpoints) {
+      if (this.#isSuspended) pool.suspend();
+      else pool.start();
+    }
     this.#notify();
   }
 
@@ -194,7 +224,7 @@ export class Cluster<R> {
     const { name, factory, pool: settings, backoff, clock } = this.#options;
     return new Pool(factory(target), {
       label: `${target.address} (pool '${name}')`,
-      settings,
+      settings: Object.freeze({ ...settings, min: this.#limits.min, max: this.#limits.max }),
       backoff,
       clock,
       queue: this.#queue,
@@ -276,7 +306,7 @@ export class Cluster<R> {
 
   #isWarm(isLate: boolean): boolean {
     const pools = this.#endpoints.map(({ pool }) => pool);
-    const { min } = this.#options.pool;
+    const { min } = this.#limits;
     if (pools.length === 0) return false;
     const warm = pools.filter((pool) => pool.size >= min);
     const settled = pools.every((pool) => pool.size >= min || pool.lastFailure !== undefined);

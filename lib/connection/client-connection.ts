@@ -1,4 +1,4 @@
-import type { Clock } from '../common/clock.js';
+import type { Clock, Timer } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
@@ -41,6 +41,8 @@ export interface ClientConnectionEvents {
 }
 
 const MAX_ID = 2 ** 32 - 1;
+/** How long a closed connection may go on sending what the kernel has not taken yet. */
+const LINGER_MS = 5_000;
 
 /** The client's side of one connection: the agreement on a protocol, then many calls at once. */
 export class ClientConnection implements ConnectionOwner, ClientSink {
@@ -54,6 +56,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #protocol: ClientProtocol | undefined;
   #lastId = 0;
   #serverIdleTimeoutMs = 0;
+  #linger: Timer | undefined;
 
   private constructor(transport: Transport, options: ClientConnectionOptions, events: ClientConnectionEvents) {
     this.#options = options;
@@ -144,7 +147,12 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   /** Sends an event; resolves when its bytes have been given to the kernel. */
   async emit(message: OutgoingMessage): Promise<void> {
-    this.#ready().event(message);
+    const later = this.#ready().event(message);
+    if (later !== undefined) {
+      await later;
+      if (this.state === 'closed')
+        throw new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} is not connected`, { peer: this.peer });
+    }
     await this.#written();
   }
 
@@ -159,7 +167,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     return this.#connection.hasLeft(call.flush);
   }
 
-  /** Resolves when the peer shows a sign of life, and rejects when the connection closes first. */
+  /** Resolves when the peer shows a sign of life. The caller sets the deadline and learns of a close elsewhere. */
   async probe(): Promise<void> {
     if (this.state === 'closed')
       throw new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} is not connected`, { peer: this.peer });
@@ -171,16 +179,17 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     this.#connection.drain();
   }
 
-  /** Sends what waits to be sent, then closes. Calls in flight fail. */
-  async close(): Promise<void> {
-    if (this.#connection.state === 'closed') return;
+  /** Sends what waits to be sent, within a few seconds, then closes. Calls in flight fail. */
+  close(): void {
     this.#connection.flush();
-    if (this.#connection.pendingBytes > 0) await this.#written();
-    this.#connection.destroy(
-      new PooledTcpError('PTCP_POOL_CLOSED', `the connection to ${this.peer} was closed by this side`, {
-        peer: this.peer,
-      }),
-    );
+    if (this.#connection.pendingBytes === 0) {
+      this.#connection.destroy(this.#closedHere());
+      return;
+    }
+    this.#linger ??= this.#options.clock.setTimeout(() => {
+      this.#connection.destroy(this.#closedHere());
+    }, LINGER_MS);
+    this.#connection.end();
   }
 
   /** Closes at once; calls in flight fail with the reason. */
@@ -195,7 +204,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     else this.#protocol?.receive(chunk);
   }
 
-  end(): void {
+  ended(): void {
     this.#protocol?.end();
   }
 
@@ -205,6 +214,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   closed(reason: PooledTcpError): void {
     this.#hello = undefined;
+    if (this.#linger !== undefined) this.#options.clock.clearTimeout(this.#linger);
     this.#opened.reject(
       reason.code === 'PTCP_CONNECTION_LOST'
         ? new PooledTcpError(
@@ -241,6 +251,10 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     this.#calls.get(id)?.onItem(data);
   }
 
+  end(id: number): void {
+    this.#finish(id)?.onEnd();
+  }
+
   failure(id: number, kind: FailureKind, error: unknown): void {
     const call = this.#finish(id);
     if (call === undefined) return;
@@ -256,6 +270,10 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
         sent: failure?.sent ?? true,
       }),
     );
+  }
+
+  unsent(id: number, error: PooledTcpError): void {
+    this.#finish(id)?.onFailure(error);
   }
 
   push(route: string, data: unknown): void {
@@ -325,6 +343,12 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #ready(): ClientProtocol {
     if (this.#protocol !== undefined && this.#connection.state === 'ready') return this.#protocol;
     throw new PooledTcpError('PTCP_CONNECTION_LOST', `the connection to ${this.peer} is ${this.#connection.state}`, {
+      peer: this.peer,
+    });
+  }
+
+  #closedHere(): PooledTcpError {
+    return new PooledTcpError('PTCP_POOL_CLOSED', `the connection to ${this.peer} was closed by this side`, {
       peer: this.peer,
     });
   }

@@ -27,7 +27,7 @@ export interface ConnectionOwner {
   /** Takes received bytes. What it throws closes the connection. */
   receive(chunk: Buffer): void;
   /** The peer ended the stream; throws when that cut something short. */
-  end(): void;
+  ended(): void;
   /** The heartbeat asks for a ping to be sent. */
   sendPing(token: number): void;
   /** The connection is closed, for this reason. Called once. */
@@ -199,7 +199,7 @@ export class Connection implements MessageWriter {
   #onEnd(): void {
     if (this.#state === 'closed') return;
     try {
-      this.#owner.end();
+      this.#owner.ended();
     } catch (error) {
       this.#close(asConnectionError(error, this.peer));
       return;

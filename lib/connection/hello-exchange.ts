@@ -1,3 +1,4 @@
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { fromJson } from '../protocol/json.js';
 import { parseHelloAnswer, PROTOCOL_VERSION, writeHello, type HelloAnswer } from '../protocol/hello.js';
@@ -7,7 +8,8 @@ import type { MessageWriter } from '../protocol/messages.js';
 export class HelloExchange {
   readonly #decoder: NestFrameDecoder;
   readonly #onAnswer: (answer: HelloAnswer, rest: Buffer) => void;
-  #answer: HelloAnswer | undefined;
+  /** The peer's first frame. */
+  #packet: unknown;
 
   constructor(
     writer: MessageWriter,
@@ -16,7 +18,7 @@ export class HelloExchange {
   ) {
     this.#onAnswer = onAnswer;
     this.#decoder = new NestFrameDecoder(maxFrameBytes, (bytes, start, end) => {
-      this.#answer = parseHelloAnswer(fromJson(bytes, start, end));
+      this.#packet = fromJson(bytes, start, end);
       this.#decoder.stop();
     });
     writeHello(writer.output, { versions: [PROTOCOL_VERSION], maxFrameBytes });
@@ -25,7 +27,13 @@ export class HelloExchange {
 
   /** @throws PooledTcpError when the peer refuses, or answers with something that is no answer */
   receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-    if (this.#answer !== undefined) this.#onAnswer(this.#answer, this.#decoder.takeRest());
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      throw new PooledTcpError('PTCP_HANDSHAKE_FAILED', `no answer to the hello: ${describeCause(error)}`, {
+        cause: error,
+      });
+    }
+    if (this.#packet !== undefined) this.#onAnswer(parseHelloAnswer(this.#packet), this.#decoder.takeRest());
   }
 }

@@ -87,7 +87,7 @@ export const ERROR_CODES = {
     remedy: 'Look at `cause`; the server’s log has the stack.',
   },
   PTCP_DEADLINE_EXCEEDED: {
-    when: 'The request’s deadline passed before its handler started, so the server dropped it.',
+    when: 'The deadline that travelled with the request has passed at the server. Handlers see it as the reason of `context.getSignal()`.',
     remedy: 'The server is overloaded or the deadline too short.',
   },
   PTCP_SERVER_OVERLOADED: {
@@ -130,3 +130,8 @@ export const ERROR_CODES = {
 
 /** A permanent error code; see {@link ERROR_CODES}. */
 export type PooledTcpErrorCode = keyof typeof ERROR_CODES;
+
+/** Whether a value, such as one a peer sent, is one of our codes. */
+export function isErrorCode(value: unknown): value is PooledTcpErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value);
+}

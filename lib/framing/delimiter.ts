@@ -27,8 +27,13 @@ export function delimiter(mark: string | Buffer, options: OptionsOf<DelimiterSet
   return {
     encode(payload) {
       if (payload.length > maxFrameBytes) throw tooLarge(payload.length, maxFrameBytes);
-      if (payload.includes(end)) {
-        throw new PooledTcpError('PTCP_FRAME_MALFORMED', `the payload contains the delimiter ${end.toString('hex')}`);
+      // The payload's last bytes may be the delimiter's first: 'a\n' before '\n\n' would end one byte early.
+      const tail = payload.subarray(Math.max(0, payload.length - end.length + 1));
+      if (payload.includes(end) || Buffer.concat([tail, end]).indexOf(end) < tail.length) {
+        throw new PooledTcpError(
+          'PTCP_FRAME_MALFORMED',
+          `the payload contains the delimiter ${end.toString('hex')}, or ends with its beginning`,
+        );
       }
       return [payload, end];
     },

@@ -96,15 +96,13 @@ export function lengthField(options: LengthFieldOptions = {}): Framing {
   };
   const kept = Math.max(headerBytes - strip, 0);
   if (strip > headerBytes) conflict(`lengthField.strip (${strip}) is greater than the header (${headerBytes} bytes)`);
-  if (strip < headerBytes && strip > 0 && strip > offset) {
-    conflict(
-      `lengthField.strip (${strip}) cuts through the length field (bytes ${offset} to ${headerBytes}); use ${offset} or less, or ${headerBytes}`,
-    );
-  }
   if (offset > 0 && strip > 0) {
     conflict(
       `lengthField.offset (${offset}) needs strip: 0, or encode() could not restore the ${offset} bytes before the field`,
     );
+  }
+  if (strip < headerBytes && strip > 0) {
+    conflict(`lengthField.strip (${strip}) cuts through the length field; use 0 or ${headerBytes}`);
   }
 
   return {
@@ -121,7 +119,7 @@ export function lengthField(options: LengthFieldOptions = {}): Framing {
       const value = frameBytes - (settings.includesHeader ? 0 : headerBytes) - adjustment;
       if (value < 0 || value > codec.max) {
         throw new PooledTcpError(
-          'PTCP_FRAME_TOO_LARGE',
+          value < 0 ? 'PTCP_FRAME_MALFORMED' : 'PTCP_FRAME_TOO_LARGE',
           `a frame of ${frameBytes} bytes needs the length ${value}, but the field holds 0 to ${codec.max}`,
         );
       }

@@ -77,10 +77,11 @@ export class NestFrameDecoder implements FrameDecoder {
   }
 
   end(): void {
-    if (this.#partial.length === 0) return;
+    // A header is taken off as soon as it is whole: the body may be due without a byte of it being there.
+    if (this.#partial.length === 0 && this.#units === undefined) return;
     throw new PooledTcpError(
       'PTCP_FRAME_MALFORMED',
-      `the stream ended inside a frame, after ${this.#partial.length} bytes of it`,
+      `the stream ended inside a frame, after ${this.#partial.length} bytes of its ${this.#units === undefined ? 'header' : 'body'}`,
     );
   }
 

@@ -253,6 +253,36 @@ export class PooledTcpClient
     }
   }
 
+  /**
+   * Changes `pool.min` and `pool.max` while the pool runs; what is left out stays. Surplus connections are
+   * closed as they come free, missing ones are opened.
+   *
+   * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT`
+   */
+  setLimits(limits: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
+    this.#client.setLimits(limits);
+  }
+
+  /** The limits in force. */
+  get limits(): { readonly min: number; readonly max: number } {
+    return this.#client.limits;
+  }
+
+  /** Replaces every connection, each once its calls have finished: after a change of certificates, for example. */
+  evict(): void {
+    this.#client.evict();
+  }
+
+  /** Holds new calls back, up to their deadlines, and dials nothing until {@link resume}: for failover drills. */
+  suspend(): void {
+    this.#client.suspend();
+  }
+
+  /** Ends {@link suspend}: those who wait are served, in order. */
+  resume(): void {
+    this.#client.resume();
+  }
+
   /** What servers push with `session.push(pattern, data)`, while subscribed. */
   pushes<T = unknown>(pattern: unknown): Observable<T> {
     const route = this.#route(pattern);

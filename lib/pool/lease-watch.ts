@@ -42,7 +42,9 @@ export class LeaseWatch<R> {
   sweep(now: number): number {
     const { leakWarnMs, leakReclaimMs } = this.#settings;
     let next = Infinity;
-    for (const lease of this.#leases) {
+    // A copy: whoever is told may give back others.
+    for (const lease of [...this.#leases]) {
+      if (lease.state !== 'held') continue;
       const reclaimAt = leakReclaimMs > 0 ? lease.since + leakReclaimMs : Infinity;
       const warnAt = leakWarnMs > 0 && !lease.isReported ? lease.since + leakWarnMs : Infinity;
       if (now >= reclaimAt) {

@@ -165,9 +165,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#state === 'draining';
   }
 
-  /** Connections on their way: dials and validations. */
+  /** Connections on their way to those who wait: dials and validations. */
   get supply(): number {
-    return this.#dials.size + this.#validating.size;
+    return this.#servesQueue ? this.#dials.size + this.#validating.size : 0;
   }
 
   /** The dial that failed last, while none has succeeded since. */
@@ -305,7 +305,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       this.#validateStale();
       this.#dialMissing();
       // What is now on its way may have freed connections that were kept for somebody.
-      if (this.#slots > 1 && this.#queue.size > 0) {
+      if (this.#slots > 1) {
         this.#reserve();
         this.#serve();
       }
@@ -464,12 +464,23 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Gives free slots to those who wait, the longest waiter first. */
   #serve(): void {
+    if (this.#queue.size === 0) return;
+    const before = this.#queue.wholes.size;
+    this.#serveAll();
+    // Other pools may keep a member for one who has been served, or wait for the queue to empty before they close.
+    if (this.#queue.wholes.size < before || this.#queue.size === 0) this.#queue.pumpOthers(this);
+  }
+
+  #serveAll(): void {
     for (;;) {
       const slot = this.#queue.slots.first;
       const whole = this.#queue.wholes.first;
       const isWholeFirst = whole !== undefined && (slot === undefined || whole.order < slot.order);
       if (isWholeFirst) {
-        if (!this.#serveOne(whole) && !this.#serveOne(slot)) return;
+        if (this.#serveOne(whole)) continue;
+        // Those behind it take what is not kept for it.
+        if (this.#slots > 1) this.#reserve();
+        if (!this.#serveOne(slot)) return;
       } else if (!this.#serveOne(slot) && !this.#serveOne(whole)) return;
     }
   }
@@ -594,9 +605,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#factory.create(dial.signal, lost).then(
       (resource) => {
         const isWanted = this.#dials.delete(dial);
-        if (lostEarly !== undefined) this.#onDialFailed(lostEarly);
-        else if (isWanted) this.#admit((member = this.#newMember(resource)));
-        else this.#factory.destroy(resource, 'shutdown');
+        if (lostEarly === undefined && isWanted) this.#admit((member = this.#newMember(resource)));
+        else if (lostEarly === undefined) this.#factory.destroy(resource, 'shutdown');
+        else if (isWanted) this.#onDialFailed(lostEarly);
       },
       (error: unknown) => {
         if (this.#dials.delete(dial)) this.#onDialFailed(error);
@@ -676,6 +687,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#state = to;
     if (to === 'closed') this.#onClosed();
     else this.pump();
+    // It may have abandoned dials that somebody waits for: others have to see to it.
+    if (to === 'draining') this.#queue.pumpOthers(this);
     return true;
   }
 

@@ -67,6 +67,8 @@ export class WaitQueue<R> {
   readonly #deadlines: Alarm;
   #arrivals = 0;
   #isPumping = false;
+  #mustRepeat = false;
+  #isEnding = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -88,8 +90,14 @@ export class WaitQueue<R> {
 
   /** Whether no pool goes on beyond serving those who wait. */
   get isDraining(): boolean {
+    if (this.#isEnding) return true;
     for (const pool of this.#pools) if (!pool.isDraining) return false;
     return true;
+  }
+
+  /** All pools are about to drain: until then, none takes the one beside it for one that goes on. */
+  drain(): void {
+    this.#isEnding = true;
   }
 
   join(pool: WaitQueuePool): void {
@@ -117,11 +125,20 @@ export class WaitQueue<R> {
     return true;
   }
 
-  /** Lets every other pool serve or dial for those who wait. */
+  /** Lets every other pool serve or dial for those who wait, free what it kept for them, or close. */
   pumpOthers(except: WaitQueuePool): void {
-    if (this.#pools.size < 2 || this.size === 0 || this.#isPumping) return;
+    if (this.#pools.size < 2) return;
+    if (this.#isPumping) {
+      // A pool further down the loop has changed what those before it saw.
+      this.#mustRepeat = true;
+      return;
+    }
     this.#isPumping = true;
     for (const pool of this.#pools) if (pool !== except) pool.pump();
+    while (this.#mustRepeat) {
+      this.#mustRepeat = false;
+      for (const pool of this.#pools) pool.pump();
+    }
     this.#isPumping = false;
   }
 
@@ -132,7 +149,9 @@ export class WaitQueue<R> {
 
   #expire(): void {
     const now = this.#clock.now();
-    for (const waiter of this) {
+    // A copy: one that is refused can make room for the next, who leaves the queue then.
+    for (const waiter of [...this]) {
+      if (waiter.list === undefined) continue;
       if (waiter.deadline > now) this.#deadlines.setAt(waiter.deadline);
       else if (this.remove(waiter)) waiter.onExpired(waiter);
     }

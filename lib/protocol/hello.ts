@@ -1,4 +1,4 @@
-import { ERROR_CODES, type PooledTcpErrorCode } from '../errors/codes.js';
+import { isErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Output } from '../framing/output.js';
 import { isRecord } from './json.js';
@@ -87,8 +87,8 @@ export function parseHelloAnswer(packet: unknown): HelloAnswer {
 }
 
 function refusal(error: unknown): PooledTcpError {
-  if (isRecord(error) && typeof error['code'] === 'string' && error['code'] in ERROR_CODES) {
-    return new PooledTcpError(error['code'] as PooledTcpErrorCode, String(error['message']));
+  if (isRecord(error) && isErrorCode(error['code']) && typeof error['message'] === 'string') {
+    return new PooledTcpError(error['code'], error['message']);
   }
   return handshakeFailed('an error that is not ours');
 }

@@ -29,7 +29,8 @@ export const FAILURES: readonly { kind: FailureKind; code: PooledTcpErrorCode; s
   { kind: 'overloaded', code: 'PTCP_SERVER_OVERLOADED', sent: false },
   { kind: 'deadline', code: 'PTCP_DEADLINE_EXCEEDED', sent: false },
   { kind: 'unserializable', code: 'PTCP_PAYLOAD_UNSERIALIZABLE', sent: true },
-  { kind: 'malformed', code: 'PTCP_PAYLOAD_MALFORMED', sent: false },
+  // Also what a client says of an answer that does not parse: its handler has run.
+  { kind: 'malformed', code: 'PTCP_PAYLOAD_MALFORMED', sent: true },
   { kind: 'too-large', code: 'PTCP_FRAME_TOO_LARGE', sent: true },
 ];
 
@@ -43,6 +44,8 @@ export interface ClientSink {
   end(id: number): void;
   /** The call is over; for kind `handler`, `error` is what the handler answered. */
   failure(id: number, kind: FailureKind, error: unknown): void;
+  /** A request could not be sent after all: an async serializer threw, or made too large a frame of it. */
+  unsent(id: number, error: PooledTcpError): void;
   push(route: string, data: unknown): void;
   ping(token: number): void;
   pong(token: number): void;

@@ -1,4 +1,4 @@
-import { ERROR_CODES } from '../errors/codes.js';
+import { isErrorCode } from '../errors/codes.js';
 import { type PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { fromJson, isRecord } from './json.js';
@@ -23,8 +23,8 @@ export class NestJsonClientProtocol implements ClientProtocol {
   readonly #sink: ClientSink;
   readonly #options: NestJsonOptions;
   readonly #decoder: NestFrameDecoder;
-  readonly #outgoing = new PacketPipe();
-  readonly #incoming = new PacketPipe();
+  readonly #outgoing = new PacketPipe('PTCP_PAYLOAD_UNSERIALIZABLE');
+  readonly #incoming = new PacketPipe('PTCP_PAYLOAD_MALFORMED');
   readonly #serialize: ((packet: unknown) => unknown) | undefined;
   readonly #deserialize: ((packet: unknown) => unknown) | undefined;
 
@@ -59,15 +59,22 @@ export class NestJsonClientProtocol implements ClientProtocol {
   request(id: number, message: OutgoingMessage): void {
     const { pattern, data, metadata } = message;
     const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }), id: String(id) };
-    this.#send(packet, (error) => {
-      this.#sink.failure(id, error.code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', error.message);
+    void this.#send(packet, (error, isLate) => {
+      if (!isLate) throw error;
+      this.#sink.unsent(id, error);
     });
   }
 
-  event({ route, data, metadata }: OutgoingMessage): void {
+  event({ route, data, metadata }: OutgoingMessage): Promise<void> | undefined {
     // Stock Nest sends an event's pattern normalised, a request's as it was written.
-    this.#send({ pattern: route, data, ...(metadata === undefined ? undefined : { metadata }) }, (error) => {
-      throw error;
+    const packet = { pattern: route, data, ...(metadata === undefined ? undefined : { metadata }) };
+    let failure: PooledTcpError | undefined;
+    const later = this.#send(packet, (error, isLate) => {
+      if (!isLate) throw error;
+      failure = error;
+    });
+    return later?.then(() => {
+      if (failure !== undefined) throw failure;
     });
   }
 
@@ -76,15 +83,19 @@ export class NestJsonClientProtocol implements ClientProtocol {
   }
 
   ping(token: number): void {
-    this.#write({ pattern: HEARTBEAT_PATTERN, data: token, id: HEARTBEAT_ID + String(token) });
+    const packet = { pattern: HEARTBEAT_PATTERN, data: token, id: HEARTBEAT_ID + String(token) };
+    // Serialized like any other: a peer that shapes its packets could not read this one.
+    void this.#send(packet, () => {
+      this.#write(packet);
+    });
   }
 
   pong(): void {
     // A stock peer never pings.
   }
 
-  #send(packet: unknown, fail: (error: PooledTcpError) => void): void {
-    this.#outgoing.run(
+  #send(packet: unknown, fail: (error: PooledTcpError, isLate: boolean) => void): Promise<void> | undefined {
+    return this.#outgoing.run(
       packet,
       this.#serialize,
       (serialized) => {
@@ -100,26 +111,32 @@ export class NestJsonClientProtocol implements ClientProtocol {
   }
 
   #receivePacket(packet: unknown): void {
-    if (isRecord(packet) && typeof packet['id'] === 'string' && packet['id'].startsWith(HEARTBEAT_ID)) {
-      this.#sink.pong(Number(packet['id'].slice(HEARTBEAT_ID.length)));
-      return;
-    }
-    const id = isRecord(packet) ? Number(packet['id']) : NaN;
-    this.#incoming.run(
+    if (this.#takePong(packet)) return;
+    void this.#incoming.run(
       packet,
       this.#deserialize,
       (reply) => {
         this.#deliver(reply);
       },
       (error) => {
-        this.#sink.failure(id, 'malformed', error.message);
+        const id = isRecord(packet) ? callId(packet['id']) : NaN;
+        if (Number.isNaN(id)) this.#sink.malformed(error);
+        else this.#sink.failure(id, 'malformed', error.message);
       },
     );
   }
 
+  #takePong(packet: unknown): boolean {
+    if (!isRecord(packet) || typeof packet['id'] !== 'string' || !packet['id'].startsWith(HEARTBEAT_ID)) return false;
+    this.#sink.pong(Number(packet['id'].slice(HEARTBEAT_ID.length)));
+    return true;
+  }
+
   #deliver(packet: unknown): void {
     if (!isRecord(packet)) return;
-    const id = Number(packet['id']);
+    // Once more: where packets are shaped, a pong shows only now.
+    if (this.#deserialize !== undefined && this.#takePong(packet)) return;
+    const id = callId(packet['id']);
     const foreign = this.#deserialize === undefined && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
     if (foreign) {
       this.#sink.response(id, packet);
@@ -133,9 +150,14 @@ export class NestJsonClientProtocol implements ClientProtocol {
   }
 }
 
+/** The number of a call; NaN where a peer sends anything else, which then finds no call. */
+function callId(id: unknown): number {
+  return typeof id === 'string' || typeof id === 'number' ? Number(id) : NaN;
+}
+
 /** Our server marks its own refusals with a code even on the stock wire; anything else is the handler's. */
 function failureKind(error: unknown): FailureKind {
   if (error === NO_MESSAGE_HANDLER) return 'no-handler';
-  if (!isRecord(error) || typeof error['code'] !== 'string' || !(error['code'] in ERROR_CODES)) return 'handler';
+  if (!isRecord(error) || !isErrorCode(error['code'])) return 'handler';
   return FAILURES.find(({ code }) => code === error['code'])?.kind ?? 'handler';
 }

@@ -29,11 +29,12 @@ export class NestJsonServerProtocol implements ServerProtocol {
   readonly #sink: ServerSink;
   readonly #options: NestJsonServerOptions;
   readonly #decoder: NestFrameDecoder;
-  readonly #outgoing = new PacketPipe();
-  readonly #incoming = new PacketPipe();
+  readonly #outgoing = new PacketPipe('PTCP_PAYLOAD_UNSERIALIZABLE');
+  readonly #incoming = new PacketPipe('PTCP_PAYLOAD_MALFORMED');
   readonly #serialize: ((packet: unknown) => unknown) | undefined;
   readonly #deserialize: ((packet: unknown) => unknown) | undefined;
   #isFirst = true;
+  #hasFrame = false;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NestJsonServerOptions) {
     const { serializer, deserializer } = options;
@@ -53,6 +54,11 @@ export class NestJsonServerProtocol implements ServerProtocol {
 
   end(): void {
     this.#decoder.end();
+  }
+
+  /** Whether a frame has arrived, readable or not; heartbeats are answered here and reach no sink. */
+  get hasFrame(): boolean {
+    return this.#hasFrame;
   }
 
   /** The bytes behind an accepted hello: the native protocol's first. */
@@ -100,6 +106,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
   }
 
   #receiveFrame(bytes: Buffer, start: number, end: number): void {
+    this.#hasFrame = true;
     let packet: unknown;
     try {
       packet = fromJson(bytes, start, end) ?? {};
@@ -125,14 +132,15 @@ export class NestJsonServerProtocol implements ServerProtocol {
       this.failure(id, 'no-handler', undefined);
       return;
     }
-    this.#incoming.run(
+    void this.#incoming.run(
       packet,
       this.#deserialize,
       (request) => {
         this.#deliver(request);
       },
       (error) => {
-        if (id !== undefined) this.failure(id, 'malformed', error.message);
+        if (id === undefined) this.#sink.malformed(error);
+        else this.failure(id, 'malformed', error.message);
       },
     );
   }
@@ -140,18 +148,24 @@ export class NestJsonServerProtocol implements ServerProtocol {
   #deliver(packet: unknown): void {
     const { id, pattern, data, metadata } = isRecord(packet) ? packet : ({} as Record<string, unknown>);
     const strings = isMetadata(metadata) ? metadata : undefined;
+    // Once more: where packets are shaped, a heartbeat shows only now.
+    if (pattern === HEARTBEAT_PATTERN && id !== undefined) {
+      this.failure(id as CallId, 'no-handler', undefined);
+      return;
+    }
     if (id === undefined) this.#sink.event(pattern, data, strings);
     else this.#sink.request(id as CallId, pattern, data, strings, undefined);
   }
 
   #reply(id: CallId, packet: Record<string, unknown>): void {
-    this.#outgoing.run(
+    void this.#outgoing.run(
       packet,
       this.#serialize,
       (serialized) => {
         this.#write(serialized);
       },
-      (error) => {
+      (error, isLate) => {
+        if (!isLate) throw error;
         this.#write({ err: { status: 'error', code: error.code, message: error.message }, isDisposed: true, id });
       },
     );

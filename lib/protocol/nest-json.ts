@@ -1,5 +1,7 @@
-import type { Output } from '../framing/output.js';
+import type { PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { frameTooLarge } from '../framing/length-field.js';
+import type { Output } from '../framing/output.js';
 import { toJson } from './json.js';
 
 /** What a stock server answers for an unknown pattern (`@nestjs/microservices`, `constants.ts`). */
@@ -30,51 +32,69 @@ export function encodeNestFrame(output: Output, json: string): void {
   output.appendText(`${json.length}#${json}`);
 }
 
+/** Why a packet failed, and whether that was known only after {@link PacketPipe.run} had returned. */
+type PacketFailed = (error: PooledTcpError, isLate: boolean) => void;
+
 /**
  * Runs packets through a custom serializer or deserializer, which may be async, and keeps their order:
  * once one packet waits, those behind it wait too.
  */
 export class PacketPipe {
+  readonly #code: PooledTcpErrorCode;
   #tail: Promise<void> | undefined;
+
+  /** @param code of the error when a conversion throws */
+  constructor(code: PooledTcpErrorCode) {
+    this.#code = code;
+  }
 
   /**
    * @param convert the user's conversion; undefined passes the packet through
-   * @param use gets the converted packet, at once where nothing is async
-   * @param fail gets what the conversion or `use` threw, where that comes later; at once it is thrown
+   * @param use gets the converted packet, at once where nothing is async; what it throws at once is thrown
+   * @param fail gets what the conversion threw, and what `use` threw late; a late one must not throw
+   * @returns where it is async, a promise that resolves once the packet has been used or has failed
    */
   run(
     packet: unknown,
     convert: ((packet: unknown) => unknown) | undefined,
     use: (packet: unknown) => void,
-    fail: (error: PooledTcpError) => void,
-  ): void {
+    fail: PacketFailed,
+  ): Promise<void> | undefined {
     if (convert === undefined) {
       use(packet);
-      return;
+      return undefined;
     }
-    if (this.#tail === undefined) {
-      const converted = attempt(convert, packet);
-      if (!isPromiseLike(converted)) {
-        use(converted);
-        return;
-      }
-      this.#enqueue(() => converted, use, fail);
-      return;
+    if (this.#tail !== undefined) return this.#enqueue(() => convert(packet), use, fail);
+    let converted: unknown;
+    try {
+      converted = convert(packet);
+    } catch (error) {
+      fail(this.#ours(error), false);
+      return undefined;
     }
-    this.#enqueue(() => convert(packet), use, fail);
+    if (isPromiseLike(converted)) return this.#enqueue(() => converted, use, fail);
+    use(converted);
+    return undefined;
   }
 
-  #enqueue(convert: () => unknown, use: (packet: unknown) => void, fail: (error: PooledTcpError) => void): void {
+  #enqueue(convert: () => unknown, use: (packet: unknown) => void, fail: PacketFailed): Promise<void> {
     const turn = (this.#tail ?? Promise.resolve())
       .then(convert)
       .then(use)
       .catch((error: unknown) => {
-        fail(asPacketError(error));
+        fail(this.#ours(error), true);
       })
       .finally(() => {
         if (this.#tail === turn) this.#tail = undefined;
       });
     this.#tail = turn;
+    return turn;
+  }
+
+  #ours(error: unknown): PooledTcpError {
+    if (error instanceof PooledTcpError) return error;
+    const who = this.#code === 'PTCP_PAYLOAD_UNSERIALIZABLE' ? 'serializer' : 'deserializer';
+    return new PooledTcpError(this.#code, `the ${who} threw: ${describeCause(error)}`, { cause: error });
   }
 }
 
@@ -82,28 +102,10 @@ export class PacketPipe {
 export function writePacket(output: Output, packet: unknown, maxFrameBytes: number): void {
   const json = toJson(packet);
   if (json === undefined) throw new PooledTcpError('PTCP_PAYLOAD_UNSERIALIZABLE', 'the serializer returned nothing');
-  if (json.length > maxFrameBytes) {
-    throw new PooledTcpError(
-      'PTCP_FRAME_TOO_LARGE',
-      `a message of ${json.length} characters or more is larger than maxFrameBytes (${maxFrameBytes})`,
-    );
-  }
+  // Characters are counted as bytes only where even three bytes each would fit.
+  const frameBytes = json.length * 3 > maxFrameBytes ? Buffer.byteLength(json) : json.length;
+  if (frameBytes > maxFrameBytes) throw frameTooLarge(frameBytes, maxFrameBytes);
   encodeNestFrame(output, json);
-}
-
-function attempt(convert: (packet: unknown) => unknown, packet: unknown): unknown {
-  try {
-    return convert(packet);
-  } catch (error) {
-    throw asPacketError(error);
-  }
-}
-
-function asPacketError(error: unknown): PooledTcpError {
-  if (error instanceof PooledTcpError) return error;
-  return new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `the serializer or deserializer threw: ${describeCause(error)}`, {
-    cause: error,
-  });
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -22,7 +22,8 @@ interface Protocol {
 export interface ClientProtocol extends Protocol {
   /** @param timeoutMs what is left for the call; 0 for no deadline */
   request(id: number, message: OutgoingMessage, timeoutMs: number): void;
-  event(message: OutgoingMessage): void;
+  /** @returns where an async serializer has to be waited for, a promise of the event having been written */
+  event(message: OutgoingMessage): Promise<void> | undefined;
   cancel(id: number): void;
 }
 

@@ -7,6 +7,8 @@ export interface CallReplies {
   response(call: ServerCall, data: unknown): void;
   completed(call: ServerCall): void;
   failure(call: ServerCall, kind: FailureKind, error: unknown): void;
+  /** Calls back when the call's deadline has passed; the returned function takes that back. */
+  watchDeadline(call: ServerCall): () => void;
 }
 
 /**
@@ -26,6 +28,7 @@ export class ServerCall {
   #abort: AbortController | undefined;
   #cancelReason: Error | undefined;
   #onCancel: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
 
   constructor(
     replies: CallReplies,
@@ -56,6 +59,9 @@ export class ServerCall {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#state === 'cancelled') this.#abort.abort(this.#cancelReason);
+      // Only a handler that asks for the signal needs the deadline watched: the caller watches it anyway.
+      else if (this.#state === 'running' && this.deadline !== undefined)
+        this.#unwatch = this.#replies.watchDeadline(this);
     }
     return this.#abort.signal;
   }
@@ -89,6 +95,7 @@ export class ServerCall {
   cancel(reason: Error): void {
     if (this.#state !== 'running') return;
     this.#state = 'cancelled';
+    this.#unwatch?.();
     this.#cancelReason = reason;
     this.#abort?.abort(reason);
     this.#onCancel?.();
@@ -97,6 +104,7 @@ export class ServerCall {
   #end(): boolean {
     if (this.#state !== 'running') return false;
     this.#state = 'over';
+    this.#unwatch?.();
     return true;
   }
 }

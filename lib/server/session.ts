@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { MAX_TIMER_MS } from '../common/options.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { Connection, type ConnectionOwner } from '../connection/connection.js';
 import type { Transport } from '../connection/transport.js';
@@ -47,7 +48,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   readonly #refusal: PooledTcpError | undefined;
   #farewell: Timer | undefined;
   #idleTimer: Timer | undefined;
-  #hasFrame = false;
 
   constructor(transport: Transport, host: SessionHost, refusal?: PooledTcpError) {
     const { settings, clock } = host;
@@ -127,10 +127,16 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       this.#refuse(error);
       return;
     }
-    if (this.#connection.state === 'opening' && this.#hasFrame) this.#becomeReady();
+    // Any frame counts, also a heartbeat, of which no sink hears, and one that waits for an async deserializer.
+    if (
+      this.#connection.state === 'opening' &&
+      this.#protocol instanceof NestJsonServerProtocol &&
+      this.#protocol.hasFrame
+    )
+      this.#becomeReady();
   }
 
-  end(): void {
+  ended(): void {
     if (this.#farewell === undefined) this.#protocol.end();
   }
 
@@ -165,7 +171,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     metadata: Metadata | undefined,
     timeoutMs: number | undefined,
   ): void {
-    this.#hasFrame = true;
     const { settings, dispatcher } = this.#host;
     if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#isMismatch) throw this.#mismatch();
@@ -197,7 +202,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
-    this.#hasFrame = true;
     if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#isMismatch) throw this.#mismatch();
     this.#host.dispatcher.event(this, pattern, data, metadata);
@@ -223,7 +227,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   malformed(error: PooledTcpError): void {
-    this.#hasFrame = true;
     this.#host.logger.warn(`dropped a message from ${this.peer}: ${error.message} (${error.code})`);
   }
 
@@ -259,6 +262,25 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#endIfDrained();
   }
 
+  watchDeadline(call: ServerCall): () => void {
+    const { clock } = this.#host;
+    const timer = clock.setTimeout(
+      () => {
+        this.#forget(call);
+        call.cancel(
+          new PooledTcpError('PTCP_DEADLINE_EXCEEDED', `the deadline that ${this.peer} gave has passed`, {
+            peer: this.peer,
+          }),
+        );
+        this.#endIfDrained();
+      },
+      Math.min(Math.max((call.deadline ?? 0) - Date.now(), 1), MAX_TIMER_MS),
+    );
+    return () => {
+      clock.clearTimeout(timer);
+    };
+  }
+
   /** Writes an answer; one that cannot be written becomes a failure of this call, and of nothing else. */
   #reply(call: ServerCall, write: () => void): void {
     if (this.#connection.state === 'closed') return;
@@ -286,7 +308,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
 
   /** Takes the hello of one of our clients; false leaves the connection on the stock wire. */
   #onHello(hello: Hello, id: unknown): boolean {
-    this.#hasFrame = true;
     if (this.#refusal !== undefined) {
       writeRefusal(this.#connection.output, id, this.#refusal);
       this.#sayFarewell(this.#refusal);
@@ -317,18 +338,25 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   #becomeReady(): void {
-    const isNative = this.#protocol.name === 'native';
-    if (!isNative && this.#host.settings.protocol === 'native') {
-      this.#refuse(
-        this.#error('PTCP_PROTOCOL_MISMATCH', 'speaks the stock Nest wire and this server takes native() only'),
-      );
+    const refusal = this.#refusal ?? (this.#isMismatch ? this.#mismatch() : undefined);
+    if (refusal !== undefined) {
+      this.#refuse(refusal);
       return;
     }
-    if (!this.#connection.ready(isNative)) return;
+    if (!this.#connection.ready(this.#protocol.name === 'native')) return;
     if (this.#idleTimer !== undefined) this.#host.clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
     const { idleTimeoutMs } = this.#host.settings;
     if (idleTimeoutMs > 0) this.#watchIdle(idleTimeoutMs);
+  }
+
+  /** A stock client at a server that takes `native()` only: none of its messages may reach a handler. */
+  get #isMismatch(): boolean {
+    return this.#protocol.name !== 'native' && this.#host.settings.protocol === 'native';
+  }
+
+  #mismatch(): PooledTcpError {
+    return this.#error('PTCP_PROTOCOL_MISMATCH', 'speaks the stock Nest wire and this server takes native() only');
   }
 
   /** One timer a session, moved only when it fires: traffic costs a time stamp and no more. */

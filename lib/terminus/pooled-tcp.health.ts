@@ -76,10 +76,10 @@ export class PooledTcpHealthIndicator {
     const usable = stats.endpoints.filter(({ state }) => state === 'ready');
     if (usable.length === 0) return session.down({ ...details, message: 'no endpoint is usable' });
     const short = stats.endpoints.filter(
-      ({ state, total }) => state !== 'draining' && (state !== 'ready' || total < client.settings.pool.min),
+      ({ state, total }) => state !== 'draining' && (state !== 'ready' || total < client.limits.min),
     );
     if (short.length === 0 || options.reportDegraded === false) return session.up(details);
-    const message = `below min (${client.settings.pool.min}): ${short.map(({ address, total }) => `${address} has ${total}`).join(', ')}`;
+    const message = `below min (${client.limits.min}): ${short.map(({ address, total }) => `${address} has ${total}`).join(', ')}`;
     return 'degraded' in session
       ? session.degraded({ ...details, message })
       : (session as { up(data: object): HealthIndicatorResult<TKey> }).up({ ...details, message });

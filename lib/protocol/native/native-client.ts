@@ -1,12 +1,12 @@
-import { ERROR_CODES, type PooledTcpErrorCode } from '../../errors/codes.js';
+import { isErrorCode, type PooledTcpErrorCode } from '../../errors/codes.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { FrameDecoder } from '../../framing/framing.js';
 import { isRecord } from '../json.js';
-import { FAILURES, type ClientSink, type MessageWriter, type OutgoingMessage } from '../messages.js';
+import { FAILURES, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
 import { violation, type ClientProtocol } from '../protocol.js';
-import { FLAG, LITERAL_PATTERN, MAX_PATTERN_BYTES, TYPE } from './format.js';
+import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
-import { NativeEncoder } from './native-encoder.js';
+import { encodePattern, NativeEncoder } from './native-encoder.js';
 
 export interface NativeClientOptions {
   /** Largest frame we take, in bytes. */
@@ -16,6 +16,9 @@ export interface NativeClientOptions {
   /** Patterns the server remembers. */
   readonly maxPatterns: number;
 }
+
+/** Furthest deadline that its field can say, some 49 days away. */
+const MAX_DEADLINE_MS = 0xffff_ffff;
 
 /** Client side of the native protocol. */
 export class NativeClientProtocol implements ClientProtocol {
@@ -29,7 +32,8 @@ export class NativeClientProtocol implements ClientProtocol {
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NativeClientOptions) {
     this.#sink = sink;
-    this.#maxPatterns = options.maxPatterns;
+    // Whatever the server offers: the field for the number has 16 bits, and ours remembers no more.
+    this.#maxPatterns = Math.min(options.maxPatterns, MAX_PATTERNS);
     this.#encoder = new NativeEncoder(writer, options.peerMaxFrameBytes);
     this.#decoder = nativeDecoder(options.maxFrameBytes, (frame) => {
       this.#receive(frame);
@@ -49,7 +53,7 @@ export class NativeClientProtocol implements ClientProtocol {
     this.#write(TYPE.request, deadline, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
   }
 
-  event(message: OutgoingMessage): void {
+  event(message: OutgoingMessage): undefined {
     this.#write(TYPE.event, 0, message, (_slab, at) => at);
   }
 
@@ -73,15 +77,9 @@ export class NativeClientProtocol implements ClientProtocol {
     timeoutMs = 0,
   ): void {
     const known = this.#patterns.get(route);
-    const spelled = known === undefined ? Buffer.from(route, 'utf8') : undefined;
+    const spelled = known === undefined ? encodePattern(route) : undefined;
     const number = known ?? (this.#patterns.size < this.#maxPatterns ? this.#patterns.size + 1 : LITERAL_PATTERN);
-    const metadataJson = metadata === undefined ? undefined : Buffer.from(JSON.stringify(metadata), 'utf8');
-    if (spelled !== undefined && spelled.length > MAX_PATTERN_BYTES) {
-      throw new PooledTcpError(
-        'PTCP_FRAME_TOO_LARGE',
-        `a pattern of ${spelled.length} bytes is longer than ${MAX_PATTERN_BYTES}`,
-      );
-    }
+    const metadataJson = metadata === undefined ? undefined : encodeMetadata(metadata);
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
     const fieldBytes = 4 + 2 + 2 + (spelled?.length ?? 0) + 4 + 4 + (metadataJson?.length ?? 0);
@@ -92,7 +90,7 @@ export class NativeClientProtocol implements ClientProtocol {
       (slab, start) => {
         let at = slab.writeUInt16BE(number, id(slab, start));
         if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
-        if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.max(1, Math.ceil(timeoutMs)), at);
+        if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.min(Math.ceil(timeoutMs), MAX_DEADLINE_MS), at);
         if (metadataJson !== undefined)
           at = slab.writeUInt32BE(metadataJson.length, at) + metadataJson.copy(slab, at + 4);
         return at;
@@ -159,12 +157,19 @@ export class NativeClientProtocol implements ClientProtocol {
   }
 }
 
+/** Checked before it is sent: the server would close the connection over it, and with it fail every other call. */
+function encodeMetadata(metadata: Metadata): Buffer {
+  if (isRecord(metadata) && Object.values(metadata).every((value) => typeof value === 'string'))
+    return Buffer.from(JSON.stringify(metadata), 'utf8');
+  throw new PooledTcpError('PTCP_PAYLOAD_UNSERIALIZABLE', 'metadata must be an object whose values are strings');
+}
+
 export function readGoaway(frame: FrameReader): { code: PooledTcpErrorCode | undefined; message: string } {
   const notice = frame.payload();
   if (!isRecord(notice)) throw violation('a goaway without content');
   const code = notice['code'];
   return {
-    code: typeof code === 'string' && code in ERROR_CODES ? (code as PooledTcpErrorCode) : undefined,
-    message: String(notice['message']),
+    code: isErrorCode(code) ? code : undefined,
+    message: typeof notice['message'] === 'string' ? notice['message'] : 'no reason given',
   };
 }

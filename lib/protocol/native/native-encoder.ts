@@ -1,7 +1,7 @@
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { toJson } from '../json.js';
 import type { MessageWriter } from '../messages.js';
-import { HEAD_BYTES, LENGTH_BYTES, PAYLOAD } from './format.js';
+import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.js';
 
 /** Text from this length on is encoded apart: reserving three bytes a character would waste the slab. */
 const LONG_TEXT = 16 * 1024;
@@ -38,7 +38,14 @@ export class NativeEncoder {
     const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? Buffer.from(payload, 'utf8') : payload;
     const { output } = this.#writer;
     const inPlace = typeof body === 'string' ? body.length * 3 : 0;
-    this.#check(HEAD_BYTES + fieldBytes + (body?.length ?? 0));
+    const otherBytes = HEAD_BYTES + fieldBytes;
+    // Characters are counted as bytes only where even three bytes each would fit.
+    this.#check(
+      otherBytes +
+        (typeof body === 'string' && otherBytes + inPlace > this.#maxFrameBytes
+          ? Buffer.byteLength(body)
+          : (body?.length ?? 0)),
+    );
 
     const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
     slab[position + LENGTH_BYTES] = type;
@@ -59,6 +66,16 @@ export class NativeEncoder {
       `a message of ${frameBytes} bytes or more is larger than maxFrameBytes (${this.#maxFrameBytes})`,
     );
   }
+}
+
+/** @throws PooledTcpError `PTCP_FRAME_TOO_LARGE` when the pattern's length does not fit its field */
+export function encodePattern(route: string): Buffer {
+  const spelled = Buffer.from(route, 'utf8');
+  if (spelled.length <= MAX_PATTERN_BYTES) return spelled;
+  throw new PooledTcpError(
+    'PTCP_FRAME_TOO_LARGE',
+    `a pattern of ${spelled.length} bytes is longer than ${MAX_PATTERN_BYTES}`,
+  );
 }
 
 /** Binary data stays as it is; everything else becomes JSON. */

@@ -13,7 +13,7 @@ import { violation, type ServerProtocol } from '../protocol.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
 import { readGoaway } from './native-client.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
-import { NativeEncoder } from './native-encoder.js';
+import { encodePattern, NativeEncoder } from './native-encoder.js';
 
 export interface NativeServerOptions {
   /** Largest frame we take, in bytes. */
@@ -71,7 +71,7 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   push(route: string, data: unknown): void {
-    const spelled = Buffer.from(route, 'utf8');
+    const spelled = encodePattern(route);
     this.#encoder.write(
       TYPE.push,
       0,
