@@ -25,9 +25,14 @@ export class FakeDial {
   readonly resource: FakeResource;
   readonly signal: AbortSignal;
   readonly #result = new Deferred<FakeResource>();
-  readonly #settle: () => void;
+  readonly #settle: (resource?: FakeResource) => void;
 
-  constructor(id: number, signal: AbortSignal, lost: (reason: PooledTcpError) => void, settle: () => void) {
+  constructor(
+    id: number,
+    signal: AbortSignal,
+    lost: (reason: PooledTcpError) => void,
+    settle: (resource?: FakeResource) => void,
+  ) {
     this.resource = new FakeResource(id, lost);
     this.signal = signal;
     this.#settle = settle;
@@ -41,7 +46,7 @@ export class FakeDial {
   }
 
   succeed(): FakeResource {
-    this.#settle();
+    this.#settle(this.resource);
     this.#result.resolve(this.resource);
     return this.resource;
   }
@@ -90,7 +95,10 @@ export class FakeFactory implements Factory<FakeResource> {
   peak = 0;
   readonly #open = new Set<FakeResource>();
 
-  constructor({ validates = false, dialling = 'by hand' as FakeFactory['dialling'] } = {}) {
+  constructor({
+    validates = false,
+    dialling = 'by hand',
+  }: { validates?: boolean; dialling?: FakeFactory['dialling'] } = {}) {
     this.dialling = dialling;
     if (!validates) return;
     this.validate = (resource) => {
@@ -101,7 +109,7 @@ export class FakeFactory implements Factory<FakeResource> {
     this.lastAliveAt = (resource) => resource.lastAliveAt;
   }
 
-  /** Resources handed over and not destroyed. */
+  /** Resources opened that are neither destroyed nor lost. */
   get open(): number {
     return this.#open.size;
   }
@@ -128,7 +136,10 @@ export class FakeFactory implements Factory<FakeResource> {
         this.#open.delete(dial.resource);
         lost(reason);
       },
-      () => this.pending.delete(dial),
+      (resource) => {
+        this.pending.delete(dial);
+        if (resource !== undefined) this.#open.add(resource);
+      },
     );
     this.dials.push(dial);
     this.pending.add(dial);
