@@ -82,6 +82,8 @@ const TRANSITIONS: Readonly<Record<PoolState, readonly PoolState[]>> = {
 const MAX_PARALLEL_DIALS = 4;
 /** Calls in flight on each connection from which on a shared pool grows in the background. */
 const GROWTH_TARGET = 64;
+/** What most callers want. */
+const ONE_SLOT: Wanted = { whole: false, origin: undefined };
 /** An alarm this late means that the process did not run, and not that connections were idle. */
 const FROZEN_FROM_MS = 1_000;
 
@@ -241,7 +243,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       }
     }
     if (this.#queue.size >= this.#settings.maxWaiters) return Promise.reject(poolExhausted(this.#situation()));
-    return this.#wait({ whole, origin: options?.origin }, options?.timeoutMs, signal);
+    const wanted = whole ? { whole, origin: options.origin } : ONE_SLOT;
+    return this.#wait(wanted, options?.timeoutMs, signal);
   }
 
   /** Takes a resource out of use: no new work, closed once free. Refilled up to `min`. */
@@ -445,7 +448,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
         };
       }
       this.#queue.add(waiter);
-      this.pump();
+      // In a pool that is full and busy there is nothing to be done but to wait.
+      if (this.#slots > 1 || this.#idle.size > 0 || this.#room > 0) this.pump();
       this.#queue.pumpOthers(this);
     });
   }

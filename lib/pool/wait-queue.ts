@@ -127,7 +127,6 @@ export class WaitQueue<R> {
 
   /** Lets every other pool serve or dial for those who wait, free what it kept for them, or close. */
   pumpOthers(except: WaitQueuePool): void {
-    if (this.#pools.size < 2) return;
     if (this.#isPumping) {
       // A pool further down the loop has changed what those before it saw.
       this.#mustRepeat = true;
