@@ -6,6 +6,7 @@ import type { DiagnosticLogger } from '../common/logger.js';
 import type { Target } from '../connection/target.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
+import { acquireAborted } from '../pool/pool-errors.js';
 import { Pool, type AcquireOptions, type Factory, type PoolEvents } from '../pool/pool.js';
 import type { PoolSettings } from '../pool/settings.js';
 import type { PoolStats } from '../pool/stats.js';
@@ -128,11 +129,23 @@ export class Cluster<R> {
   async acquire(options: AcquireOptions): Promise<Lease<R>> {
     this.start();
     if (this.#state !== 'open') throw this.#closedError();
-    if (this.#endpoints.length === 0)
-      await this.#firstEndpoints(options.timeoutMs ?? this.#options.pool.acquireTimeoutMs);
+    if (this.#endpoints.length === 0) return this.#acquireFirst(options);
+    return this.#acquireFrom(options);
+  }
+
+  /** The time until there are endpoints counts too. */
+  async #acquireFirst(options: AcquireOptions): Promise<Lease<R>> {
+    const { clock, pool } = this.#options;
+    const startedAt = clock.now();
+    const timeoutMs = options.timeoutMs ?? pool.acquireTimeoutMs;
+    await this.#firstEndpoints(timeoutMs, options.signal);
+    return this.#acquireFrom({ ...options, timeoutMs: Math.max(1, timeoutMs - (clock.now() - startedAt)) });
+  }
+
+  #acquireFrom(options: AcquireOptions): Promise<Lease<R>> {
     const candidates = this.#byLoad();
     const best = candidates.find(({ pool }) => pool.isPromising) ?? candidates[0];
-    if (best === undefined) throw this.#closedError();
+    if (best === undefined) return Promise.reject(this.#closedError());
     return best.pool.acquire(options);
   }
 
@@ -200,6 +213,8 @@ export class Cluster<R> {
   }
 
   #update(addresses: readonly EndpointAddress[]): void {
+    // A look-up that was under way when the watch was stopped.
+    if (this.#state !== 'open') return;
     const { logger, name, parse } = this.#options;
     this.#resolveError = undefined;
     const targets = new Map(addresses.map(parse).map((target) => [target.address, target]));
@@ -275,13 +290,20 @@ export class Cluster<R> {
     return rotated.sort((a, b) => a.pool.inFlight - b.pool.inFlight);
   }
 
-  async #firstEndpoints(timeoutMs: number): Promise<void> {
+  async #firstEndpoints(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock, name } = this.#options;
     const deadline = new Deadline(clock, timeoutMs, () => {
       this.#notify();
     });
-    while (this.#endpoints.length === 0 && !deadline.isPassed && this.#state === 'open') await this.#nextChange();
+    const onAbort = (): void => {
+      this.#notify();
+    };
+    const goesOn = (): boolean => !deadline.isPassed && this.#state === 'open' && signal?.aborted !== true;
+    signal?.addEventListener('abort', onAbort);
+    while (this.#endpoints.length === 0 && goesOn()) await this.#nextChange();
+    signal?.removeEventListener('abort', onAbort);
     deadline.clear();
+    if (signal?.aborted) throw acquireAborted(signal, deadline.elapsedMs);
     if (this.#endpoints.length > 0) return;
     if (this.#state !== 'open') throw this.#closedError();
     const { elapsedMs } = deadline;

@@ -691,8 +691,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#state = to;
     if (to === 'closed') this.#onClosed();
     else this.pump();
-    // It may have abandoned dials that somebody waits for: others have to see to it.
-    if (to === 'draining') this.#queue.pumpOthers(this);
+    // Somebody may wait for what it has under way, which is of no use to them now: others have to see to it.
+    if (to === 'draining' || to === 'suspended') this.#queue.pumpOthers(this);
     return true;
   }
 

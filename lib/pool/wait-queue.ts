@@ -148,9 +148,7 @@ export class WaitQueue<R> {
 
   #expire(): void {
     const now = this.#clock.now();
-    // A copy: one that is refused can make room for the next, who leaves the queue then.
-    for (const waiter of [...this]) {
-      if (waiter.list === undefined) continue;
+    for (const waiter of this) {
       if (waiter.deadline > now) this.#deadlines.setAt(waiter.deadline);
       else if (this.remove(waiter)) waiter.onExpired(waiter);
     }

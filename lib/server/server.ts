@@ -1,5 +1,5 @@
 import { createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { systemClock, type Clock } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
@@ -39,6 +39,8 @@ export class TcpServer implements SessionHost {
   /** The socket that listens. */
   readonly netServer: NetServer;
   readonly #sessions = new Set<Session>();
+  /** With TLS: every connection, also those whose handshake has not ended and that are no session yet. */
+  readonly #underTls = new Set<Socket>();
   #refusals = 0;
   #inFlight = 0;
   #accepted = 0;
@@ -51,12 +53,14 @@ export class TcpServer implements SessionHost {
     this.clock = dependencies.clock ?? systemClock;
     this.logger = dependencies.logger;
     this.dispatcher = dependencies.dispatcher;
-    this.netServer = settings.tls === undefined ? createTcpServer() : createTlsServer(settings.tls);
+    this.netServer = settings.tls === undefined ? createTcpServer() : this.#createTlsServer(settings.tls);
     this.netServer.on(settings.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.#accept(socket);
     });
     this.netServer.on('tlsClientError', (error: Error, socket: Socket) => {
       this.logger.warn(`the TLS handshake with ${peerOf(socket)} failed: ${error.message}`);
+      // Node leaves one that has only timed out open.
+      socket.destroy();
     });
   }
 
@@ -139,6 +143,8 @@ export class TcpServer implements SessionHost {
     }, drainTimeoutMs);
     if (this.#sessions.size > 0) await this.#drained.promise;
     this.clock.clearTimeout(timer);
+    // Sessions are gone; what is left has not finished its handshake and never will.
+    for (const socket of this.#underTls) socket.destroy();
     await stopped;
   }
 
@@ -157,6 +163,16 @@ export class TcpServer implements SessionHost {
   closed(session: Session): void {
     if (!this.#sessions.delete(session)) this.#refusals -= 1;
     if (this.#sessions.size === 0) this.#drained?.resolve();
+  }
+
+  /** A handshake is what comes before the first frame, and has the time of one; Node's own limit is 120 s. */
+  #createTlsServer(tls: TlsOptions): NetServer {
+    const { firstFrameTimeoutMs } = this.settings;
+    const limit = firstFrameTimeoutMs > 0 ? { handshakeTimeout: firstFrameTimeoutMs } : undefined;
+    return createTlsServer({ ...limit, ...tls }).on('connection', (socket: Socket) => {
+      this.#underTls.add(socket);
+      socket.once('close', () => this.#underTls.delete(socket));
+    });
   }
 
   #accept(socket: Socket): void {

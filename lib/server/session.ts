@@ -175,7 +175,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#isMismatch) throw this.#mismatch();
     if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
-    if (this.#connection.state === 'draining') {
+    // Once our side has ended, no answer can leave any more: what arrives then must not reach a handler either.
+    if (this.#connection.state === 'draining' || this.#connection.state === 'ending') {
       this.#protocol.failure(id, 'overloaded', 'the server is shutting down');
       return;
     }

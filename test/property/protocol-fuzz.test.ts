@@ -1,0 +1,198 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { PooledTcpError } from '../../lib/errors/pooled-tcp-error.js';
+import { parseHello, parseHelloAnswer } from '../../lib/protocol/hello.js';
+import { FLAG, PAYLOAD, TYPE } from '../../lib/protocol/native/format.js';
+import { chunksOf } from '../support/bytes.js';
+import {
+  message,
+  nativeFrame,
+  nativeWire,
+  nestFrameOf,
+  nestJsonWire,
+  uint16,
+  uint32,
+} from '../unit/protocol/harness.js';
+
+/** The four receiving ends, each fresh. */
+const RECEIVERS = {
+  'native server': () => nativeWire().server,
+  'native client': () => nativeWire().client,
+  'stock server': () => nestJsonWire({ server: { onHello: () => true } }).server,
+  'stock client': () => nestJsonWire().client,
+};
+type Receiver = keyof typeof RECEIVERS;
+const receivers = fc.constantFrom<Receiver[]>('native server', 'native client', 'stock server', 'stock client');
+
+const cuts = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 6 });
+
+/** Receives it all; the code of the error that stopped it. Any error that is not ours passes. */
+function receive(who: Receiver, chunks: readonly Buffer[]): string | undefined {
+  const receiver = RECEIVERS[who]();
+  try {
+    for (const chunk of chunks) receiver.receive(chunk);
+    receiver.end();
+    return undefined;
+  } catch (error) {
+    if (error instanceof PooledTcpError) return error.code;
+    throw error;
+  }
+}
+
+/** Traffic that the receiver would accept. */
+function traffic(who: Receiver): Buffer {
+  const wire = who.startsWith('native') ? nativeWire() : nestJsonWire();
+  wire.client.request(1, message('sum', [1, 2], { trace: 'é' }), 500);
+  void wire.client.event(message('sum', { a: '€😀' }));
+  wire.client.cancel(1);
+  wire.client.ping(2);
+  wire.server.item(1, 'x');
+  wire.server.response(1, { b: null });
+  wire.server.failure(3, 'handler', { message: 'm' });
+  wire.server.completed(4);
+  wire.server.goaway({ code: 'PTCP_FRAME_TOO_LARGE', message: 'm' });
+  return (who.endsWith('server') ? wire.clientWriter : wire.serverWriter).take();
+}
+
+const mutation = fc.record({
+  at: fc.nat(),
+  how: fc.constantFrom('set', 'flip', 'insert', 'remove', 'cut', 'repeat'),
+  byte: fc.nat({ max: 255 }),
+});
+
+function mutate(bytes: Buffer, { at: anywhere, how, byte }: { at: number; how: string; byte: number }): Buffer {
+  const at = bytes.length === 0 ? 0 : anywhere % bytes.length;
+  const [before, here, after] = [bytes.subarray(0, at), bytes.subarray(at, at + 1), bytes.subarray(at + 1)];
+  switch (how) {
+    case 'set':
+      return Buffer.concat([before, Buffer.from([byte]), after]);
+    case 'flip':
+      return Buffer.concat([before, Buffer.from([(here[0] ?? 0) ^ (1 << (byte & 7))]), after]);
+    case 'insert':
+      return Buffer.concat([before, Buffer.from([byte]), here, after]);
+    case 'remove':
+      return Buffer.concat([before, after]);
+    case 'cut':
+      return before;
+    default:
+      return Buffer.concat([before, bytes.subarray(at), bytes.subarray(at)]);
+  }
+}
+
+/** Values with the keys that protocols look at, and with methods' names where a value is expected. */
+const hostile = fc.letrec<{ value: unknown; record: Record<string, unknown> }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    fc.constantFrom<unknown[]>(null, true, 0, -1, 1e300, '', '1', 'constructor', '__proto__', 'PTCP_ABORTED'),
+    fc.jsonValue(),
+    fc.array(tie('value'), { maxLength: 3 }),
+    tie('record'),
+  ),
+  record: fc.dictionary(
+    fc.constantFrom(
+      ...['id', 'err', 'response', 'isDisposed', 'status', 'pattern', 'data', 'metadata', 'code', 'message'],
+      ...['versions', 'maxFrameBytes', 'toString', 'valueOf', 'then', 'toJSON', 'version', 'constructor'],
+    ),
+    tie('value'),
+    { maxKeys: 6 },
+  ),
+})).record;
+
+describe('whatever a peer sends', () => {
+  it('is refused with an error of ours when it is noise', () => {
+    const noise = fc.uint8Array({ maxLength: 500 }).map((array) => Buffer.from(array));
+    fc.assert(
+      fc.property(receivers, noise, cuts, (who, bytes, sizes) => {
+        receive(who, chunksOf(bytes, sizes));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is taken or refused with an error of ours when it is valid traffic with a few bytes changed', () => {
+    const accepted = new Set<string>();
+    fc.assert(
+      fc.property(receivers, fc.array(mutation, { minLength: 1, maxLength: 4 }), cuts, (who, mutations, sizes) => {
+        const bytes = mutations.reduce(mutate, traffic(who));
+        const code = receive(who, chunksOf(bytes, sizes));
+        accepted.add(code ?? 'accepted');
+      }),
+      { numRuns: 3000 },
+    );
+    // The mutations reach far enough to matter.
+    expect(accepted.size).toBeGreaterThanOrEqual(4);
+  });
+
+  it('is taken whole when nothing is changed', () => {
+    for (const who of Object.keys(RECEIVERS) as Receiver[]) expect(receive(who, [traffic(who)])).toBeUndefined();
+  });
+
+  it('is taken or refused with an error of ours when it is a well-formed native frame with any content', () => {
+    const field = fc.oneof(
+      fc.nat({ max: 3 }).map(uint16),
+      fc.nat({ max: 20 }).map(uint32),
+      fc.uint8Array({ maxLength: 12 }).map((array) => Buffer.from(array)),
+      hostile.map((value) => Buffer.from(JSON.stringify(value))),
+      hostile.map((value) => {
+        const text = Buffer.from(JSON.stringify(value));
+        return Buffer.concat([uint32(text.length), text]);
+      }),
+    );
+    const flags = fc.tuple(
+      fc.subarray(Object.values(FLAG)),
+      fc.constantFrom<number[]>(...Object.values(PAYLOAD), 3, 15),
+    );
+    const frame = fc
+      .tuple(fc.constantFrom<number[]>(0, 12, ...Object.values(TYPE)), flags, fc.array(field, { maxLength: 5 }))
+      .map(([type, [optional, payload], fields]) =>
+        nativeFrame(
+          type,
+          optional.reduce((all, flag) => all | flag, payload),
+          ...fields,
+        ),
+      );
+    fc.assert(
+      fc.property(
+        fc.constantFrom<Receiver[]>('native server', 'native client'),
+        fc.array(frame, { maxLength: 6 }),
+        (who, frames) => {
+          receive(who, [Buffer.concat(frames)]);
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('is taken or refused with an error of ours when it is a well-formed stock frame with any content', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<Receiver[]>('stock server', 'stock client'),
+        fc.array(hostile, { maxLength: 4 }),
+        (who, packets) => {
+          expect(receive(who, packets.map(nestFrameOf))).toBeUndefined();
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('is a hello, an answer to one, or neither, but never breaks the parsing', () => {
+    const [helloId, pattern] = ['pooled-tcp:hello', 'pooled-tcp:hello'];
+    const never = (parse: () => unknown): void => {
+      try {
+        parse();
+      } catch (error) {
+        if (!(error instanceof PooledTcpError)) throw error;
+      }
+    };
+    fc.assert(
+      fc.property(hostile, (packet) => {
+        never(() => parseHello({ ...packet, pattern, id: helloId }));
+        never(() => parseHelloAnswer({ ...packet, id: helloId }));
+        never(() => parseHello(packet));
+        never(() => parseHelloAnswer(packet));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,70 @@
+import type { Clock } from '../../../lib/common/clock.js';
+import type { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
+import { HELLO_PATTERN } from '../../../lib/protocol/hello.js';
+import type { ServerCall } from '../../../lib/server/server-call.js';
+import { Session, type Dispatcher, type SessionHost } from '../../../lib/server/session.js';
+import { resolveServerOptions, type PooledTcpServerOptions } from '../../../lib/server/settings.js';
+import { RecordingLogger } from '../../support/logs.js';
+import { MemoryTransport } from '../../support/memory-transport.js';
+
+/** The server's end for tests of the client: real sessions over memory, whose calls the test answers. */
+export class SessionPeer implements SessionHost {
+  readonly settings;
+  readonly clock: Clock;
+  readonly logger = new RecordingLogger();
+  readonly calls: ServerCall[] = [];
+  readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
+  readonly sessions: Session[] = [];
+  /** What happens with a call, instead of keeping it for the test. */
+  onCall: ((call: ServerCall) => void) | undefined;
+  /** Calls begun and not over, as far as the server was told. */
+  inFlight = 0;
+  refusal: PooledTcpError | undefined;
+
+  readonly dispatcher: Dispatcher = {
+    request: (call) => {
+      // As a server without our protocol answers.
+      if (call.pattern === HELLO_PATTERN) call.fail('no-handler', undefined);
+      else {
+        this.calls.push(call);
+        this.onCall?.(call);
+      }
+    },
+    event: (_session, pattern, data) => {
+      this.events.push({ pattern, data });
+    },
+  };
+
+  constructor(clock: Clock, options: PooledTcpServerOptions = {}) {
+    this.clock = clock;
+    this.settings = resolveServerOptions({ firstFrameTimeoutMs: 0, idleTimeoutMs: 0, heartbeat: false, ...options });
+  }
+
+  /** Accepts a connection; returns the client's end and the server's. */
+  accept(address?: string): [MemoryTransport, MemoryTransport] {
+    const [client, server] = MemoryTransport.pair(address);
+    const session = new Session(server, this, this.refusal);
+    this.sessions.push(session);
+    session.start();
+    return [client, server];
+  }
+
+  get lastCall(): ServerCall {
+    const call = this.calls.at(-1);
+    if (call === undefined) throw new Error('no call has arrived');
+    return call;
+  }
+
+  admitCall(): boolean {
+    this.inFlight += 1;
+    return true;
+  }
+
+  callEnded(): void {
+    this.inFlight -= 1;
+  }
+
+  closed(session: Session): void {
+    this.sessions.splice(this.sessions.indexOf(session), 1);
+  }
+}
