@@ -37,7 +37,7 @@ export {
 export { PooledTcpServer, type PooledTcpServerEvents, type PooledTcpServerStatus } from './nest/pooled-tcp-server.js';
 export { getPoolToken } from './nest/tokens.js';
 export type { PoolMode, PoolOptions, PoolSettings, Prewarm } from './pool/settings.js';
-export type { CloseReason } from './pool/stats.js';
+export type { CloseReason, PoolCounters, PoolGauges } from './pool/stats.js';
 export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.js';
 export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
 export type { ProtocolOption } from './protocol/protocol-rule.js';

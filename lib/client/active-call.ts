@@ -132,7 +132,7 @@ export class ActiveCall extends Call {
       !error.sent &&
       CONNECTION_FAILURES.includes(error.code) &&
       this.#attempts < MAX_ATTEMPTS &&
-      this.#remainingMs() > 0
+      this.#remainingMs() > 1
     ) {
       this.#giveBack();
       this.#source.retried();

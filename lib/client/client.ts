@@ -7,12 +7,13 @@ import { socketConnector, type Connector } from '../connection/connector.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
 import type { PoolSettings } from '../pool/settings.js';
+import { sumGauges } from '../pool/stats.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
 import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
-import { sumEndpoints, type ClientStats } from './stats.js';
+import type { ClientStats } from './stats.js';
 
 export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
@@ -157,7 +158,8 @@ export class Client implements ConnectionSource {
     const endpoints = this.#cluster.stats();
     return Object.freeze({
       name: this.settings.name,
-      ...sumEndpoints(endpoints),
+      ...sumGauges(endpoints),
+      ...this.#cluster.counters(),
       waiting: this.#cluster.waiting,
       endpoints: Object.freeze(
         endpoints.map((endpoint) => Object.freeze({ ...endpoint, roundTripMs: this.#roundTripMs(endpoint.address) })),

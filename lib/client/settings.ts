@@ -19,7 +19,7 @@ import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
 import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from '../connection/heartbeat.js';
 import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from '../connection/socket-transport.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
-import { poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
+import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
 import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
 import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
 
@@ -137,7 +137,7 @@ export const clientRules: OptionRules<RawSettings> = {
   protocol: protocolRule(
     '`auto`: native with our servers, the stock Nest wire with others. Or only one: `native()`, `nestJson()`.',
   ),
-  pool: group({ text: 'The pool of each endpoint.', rules: poolRules, verify: verifyPool }),
+  pool: group({ text: 'The pool of each endpoint.', rules: poolRules, complete: completePool, verify: verifyPool }),
   requestTimeoutMs: duration({ default: 10_000, text: 'Time for a reply; for streams, between items. 0 for none.' }),
   heartbeat: groupOrFalse({ text: 'How a silent peer is found out.', rules: heartbeatRules }),
   keepAlive: groupOrFalse({ text: 'The kernel’s own probes of a silent connection.', rules: keepAliveRules }),
@@ -179,7 +179,6 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   const { endpoints, host, port, ...rest } = resolveOptions(clientRules, options);
   return Object.freeze({
     ...rest,
-    pool: resolvePool(rest.pool, options),
     protocol: resolveProtocol(rest),
     resolver: resolveEndpoints({ endpoints, host, port, tls: rest.tls }),
   });
@@ -200,17 +199,8 @@ export function resolveLimits(
     limits,
     'pool',
   );
-  const pool = { ...current, ...given };
-  verifyPool(pool, 'pool');
-  const { min: resolved } = resolvePool(pool, { pool: limits });
-  return Object.freeze({ min: resolved, max: pool.max });
-}
-
-function resolvePool(pool: PoolSettings, { pool: given }: PooledTcpClientOptions): PoolSettings {
-  if (pool.mode !== 'short') return pool;
-  if ((given?.min ?? 0) > 0)
-    conflict(`pool.min (${given?.min}) keeps connections that pool.mode 'short' never uses; leave it out`);
-  return Object.freeze({ ...pool, min: 0 });
+  verifyPool({ ...current, ...given }, 'pool');
+  return given;
 }
 
 function resolveProtocol({

@@ -9,7 +9,7 @@ import type { Lease } from '../pool/lease.js';
 import { acquireAborted } from '../pool/pool-errors.js';
 import { Pool, type AcquireOptions, type Factory, type PoolEvents } from '../pool/pool.js';
 import type { PoolSettings } from '../pool/settings.js';
-import type { PoolStats } from '../pool/stats.js';
+import { sumCounters, type PoolCounters, type PoolGauges } from '../pool/stats.js';
 import { WaitQueue } from '../pool/wait-queue.js';
 import type { EndpointAddress } from './endpoint-address.js';
 import type { EndpointResolver } from './resolver.js';
@@ -23,7 +23,7 @@ import type { EndpointResolver } from './resolver.js';
 export type EndpointState = 'ready' | 'connecting' | 'failing' | 'draining';
 
 /** One endpoint at one moment. */
-export interface EndpointStats extends Omit<PoolStats, 'waiting'> {
+export interface EndpointStats extends PoolGauges, PoolCounters {
   readonly address: string;
   readonly state: EndpointState;
   /** Until when it gets no calls after repeated failures, in milliseconds since the epoch; undefined otherwise. */
@@ -63,6 +63,8 @@ export class Cluster<R> {
   #endpoints: readonly Endpoint<R>[] = [];
   /** Endpoints that left the set and finish their calls. */
   readonly #leaving = new Set<Endpoint<R>>();
+  /** Counts of endpoints that are gone: counters never go down. */
+  #departed: PoolCounters = sumCounters([]);
   #stopWatching: (() => void) | undefined;
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
   #isConnected = false;
@@ -182,6 +184,12 @@ export class Cluster<R> {
     return this.#queue.size;
   }
 
+  /** What all endpoints have done since start, those that are gone included. */
+  counters(): PoolCounters {
+    const pools = [...this.#endpoints, ...this.#leaving].map(({ pool }) => pool.stats());
+    return sumCounters([this.#departed, ...pools]);
+  }
+
   stats(): readonly EndpointStats[] {
     const endpoints = [
       ...this.#endpoints.map((endpoint) => this.#endpointStats(endpoint, false)),
@@ -226,7 +234,10 @@ export class Cluster<R> {
       if (targets.has(endpoint.target.address)) continue;
       logger.log(`pool '${name}': ${endpoint.target.address} left the set, draining`);
       this.#leaving.add(endpoint);
-      void endpoint.pool.close().then(() => this.#leaving.delete(endpoint));
+      void endpoint.pool.close().then(() => {
+        this.#leaving.delete(endpoint);
+        this.#departed = sumCounters([this.#departed, endpoint.pool.stats()]);
+      });
     }
     for (const { pool } of this.#endpoints) {
       if (this.#isSuspended) pool.suspend();

@@ -91,18 +91,22 @@ export function oneOf<const T extends string | boolean>(about: Described<T> & { 
 export function group<S>(about: {
   text: string;
   rules: OptionRules<S>;
+  /** Defaults that depend on other options: gets the settings and what was given, and returns the settings. */
+  complete?: (settings: S, given: OptionsOf<S>) => S;
+  /** Refuses settings that contradict each other. */
   verify?: (settings: S, path: string) => void;
 }): OptionRule<S> {
   const allowed = 'an object';
   const check = (value: unknown, path: string): S => {
-    const settings = resolveOptions(about.rules, value, path);
+    const resolved = resolveOptions(about.rules, value, path);
+    const settings = Object.freeze(about.complete?.(resolved, value as OptionsOf<S>) ?? resolved);
     about.verify?.(settings, path);
     return settings;
   };
   return {
     text: about.text,
     allowed,
-    rules: about.rules,
+    rules: about.rules as Readonly<Record<string, OptionRule<unknown>>>,
     default: check({}, ''),
     check,
   };

@@ -160,7 +160,8 @@ export class Connection implements MessageWriter {
 
   /** Calls back once everything in the output has been given to the kernel, or never will be. */
   whenWritten(callback: Written): void {
-    this.#awaitingFlush.push(callback);
+    if (this.output.length === 0) callback();
+    else this.#awaitingFlush.push(callback);
   }
 
   flush(): void {

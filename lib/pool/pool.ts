@@ -502,7 +502,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Keeps one connection for each caller who waits for a whole one from taking further calls. */
   #reserve(): void {
-    let needed = this.#queue.wholes.size - this.#queue.supply;
+    // Dials do not count here: they may hang, and calls keep coming.
+    let needed = this.#queue.wholes.size;
     if (needed <= 0) {
       for (const member of this.#members) member.isReserved = false;
       return;

@@ -45,7 +45,11 @@ export interface PoolSettings {
 export type PoolOptions = OptionsOf<PoolSettings>;
 
 export const poolRules: OptionRules<PoolSettings> = {
-  min: integer({ default: 2, max: 10_000, text: 'Connections kept open to each endpoint. Mode `short` keeps none.' }),
+  min: integer({
+    default: 2,
+    max: 10_000,
+    text: 'Connections kept open to each endpoint; never more than `max` unless written. Mode `short` keeps none.',
+  }),
   max: integer({ default: 10, min: 1, max: 10_000, text: 'Most connections open, or being opened, to each endpoint.' }),
   mode: oneOf<PoolMode>({
     default: 'shared',
@@ -97,12 +101,19 @@ export const poolRules: OptionRules<PoolSettings> = {
   prewarmTimeoutMs: duration({ default: 5_000, min: 1, text: 'How long a required prewarm may take.' }),
 };
 
+/** Defaults that depend on other options: what was not written must not contradict what was. */
+export function completePool(settings: PoolSettings, given: PoolOptions): PoolSettings {
+  const { mode, max, leakReclaimMs } = settings;
+  const min = mode === 'short' ? 0 : Math.min(settings.min, max);
+  const leakWarnMs = leakReclaimMs === 0 ? settings.leakWarnMs : Math.min(settings.leakWarnMs, leakReclaimMs >> 1);
+  return { ...settings, min: given.min ?? min, leakWarnMs: given.leakWarnMs ?? leakWarnMs };
+}
+
 /** Refuses settings that contradict each other. */
-export function verifyPool(settings: PoolSettings, path: string): void {
-  const { min, max, mode, leakWarnMs, leakReclaimMs } = settings;
-  // Mode `short` keeps no connections, whatever the default of `min` says.
-  if (mode !== 'short' && min > max)
-    conflict(`${path}.min (${min}) is greater than ${path}.max (${max}); raise max or lower min`);
+export function verifyPool({ min, max, mode, leakWarnMs, leakReclaimMs }: PoolSettings, path: string): void {
+  if (mode === 'short' && min > 0)
+    conflict(`${path}.min (${min}) keeps connections that ${path}.mode 'short' never uses; leave it out`);
+  if (min > max) conflict(`${path}.min (${min}) is greater than ${path}.max (${max}); raise max or lower min`);
   if (leakReclaimMs > 0 && leakWarnMs >= leakReclaimMs) {
     conflict(
       `${path}.leakWarnMs (${leakWarnMs}) is not below ${path}.leakReclaimMs (${leakReclaimMs}); warn before reclaiming`,

@@ -292,7 +292,16 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       this.#host.logger.error(`the answer to '${String(call.pattern)}' could not be sent: ${message} (${code})`);
       this.#forget(call);
       call.cancel(error as PooledTcpError);
-      this.#protocol.failure(call.id, code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', message);
+      this.#replyUnwritable(call, code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', message);
+    }
+  }
+
+  #replyUnwritable(call: ServerCall, kind: FailureKind, message: string): void {
+    try {
+      this.#protocol.failure(call.id, kind, message);
+    } catch (error) {
+      // Not even that can be said (a serializer that always throws): silence would leave the caller waiting.
+      this.#connection.destroy(error as PooledTcpError);
     }
   }
 

@@ -1,0 +1,25 @@
+import type { LoggerService } from '@nestjs/common';
+
+/** Failures of the boot, which `runService()` explains in fewer words. */
+const BOOT = ['ExceptionHandler', 'NestApplication'];
+
+/** Shows warnings, errors, and what the library has to say; Nest's own account of its start is left out. */
+export class QuietLogger implements LoggerService {
+  log(message: unknown, context?: string): void {
+    if (context?.startsWith('PooledTcp') === true) console.log(line(message, context));
+  }
+
+  warn(message: unknown, context?: string): void {
+    console.log(line(message, context));
+  }
+
+  error(message: unknown, ...details: readonly unknown[]): void {
+    const context = details.at(-1);
+    if (typeof context !== 'string' || !BOOT.includes(context)) console.error(line(message, context));
+  }
+}
+
+function line(message: unknown, context: unknown): string {
+  const text = message instanceof Error ? message.message : String(message);
+  return typeof context === 'string' ? `[${context}] ${text}` : text;
+}
