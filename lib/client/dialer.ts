@@ -8,7 +8,7 @@ import {
 import type { Connector } from '../connection/connector.js';
 import type { Target } from '../connection/target.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
-import type { Factory } from '../pool/pool.js';
+import type { Factory } from '../pool/factory.js';
 
 export interface DialerOptions {
   readonly clock: Clock;
@@ -60,11 +60,15 @@ export class Dialer implements Factory<ClientConnection> {
     try {
       const transport = await connector(this.#target, abort.signal);
       opened = await ClientConnection.open(transport, options, events, abort.signal);
-      if (opened.state !== 'ready')
-        throw new PooledTcpError(
+      if (opened.state !== 'ready') {
+        const early = new PooledTcpError(
           'PTCP_HANDSHAKE_FAILED',
-          `${this.#target.address} closed the connection right after the hello`,
+          `${this.#target.address} closed the connection, or said goodbye, right after the hello`,
         );
+        // After a goaway it is still open, and the server waits for this side to let go.
+        opened.destroy(early);
+        throw early;
+      }
       connections.add(opened);
       return opened;
     } catch (error) {

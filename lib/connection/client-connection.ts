@@ -323,7 +323,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
         this.#serverIdleTimeoutMs = answer.welcome.idleTimeoutMs;
         this.#protocol = new NativeClientProtocol(this.#connection, this, {
           maxFrameBytes,
-          peerMaxFrameBytes: answer.welcome.maxFrameBytes,
+          peerMaxFrameBytes: Math.min(maxFrameBytes, answer.welcome.maxFrameBytes),
           maxPatterns: answer.welcome.maxPatterns,
         });
       }

@@ -1,34 +1,19 @@
 import { Alarm } from '../common/alarm.js';
 import type { BackoffSettings } from '../common/backoff.js';
-import type { Clock, Timer } from '../common/clock.js';
+import type { Clock } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
-import { LinkedList } from '../common/linked-list.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { DialGate } from './dial-gate.js';
+import { Dials } from './dials.js';
+import type { Factory } from './factory.js';
 import { Lease, WholeLease, type LeaseOwner } from './lease.js';
 import { LeaseWatch } from './lease-watch.js';
-import { Member } from './member.js';
+import type { Member, MemberState } from './member.js';
+import { Members } from './members.js';
 import { acquireAborted, acquireTimeout, poolExhausted, type PoolSituation } from './pool-errors.js';
 import type { PoolSettings } from './settings.js';
 import { noCloses, type CloseReason, type PoolStats } from './stats.js';
 import { WaitQueue, Waiter, type Wanted, type WaitQueuePool } from './wait-queue.js';
-
-/** Makes and unmakes what is pooled. */
-export interface Factory<R> {
-  /**
-   * Opens one resource, within a time of its own. When the signal fires the attempt is abandoned and must
-   * clean up after itself.
-   *
-   * @param lost to be called when the resource, once handed over, dies by itself
-   */
-  create(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<R>;
-  /** Closes a resource. Must not throw. */
-  destroy(resource: R, reason: CloseReason): void;
-  /** Resolves when the resource works. Without it nothing is validated. */
-  validate?(resource: R): Promise<void>;
-  /** When the resource last showed a sign of life, on the pool's clock. */
-  lastAliveAt?(resource: R): number;
-}
 
 /** What a pool reports while it runs. */
 export interface PoolEvents<R> {
@@ -78,8 +63,6 @@ const TRANSITIONS: Readonly<Record<PoolState, readonly PoolState[]>> = {
   closed: [],
 };
 
-/** Dials at once for one pool: a restarted server is not met by a herd. */
-const MAX_PARALLEL_DIALS = 4;
 /** Calls in flight on each connection from which on a shared pool grows in the background. */
 const GROWTH_TARGET = 64;
 /** What most callers want. */
@@ -100,23 +83,17 @@ const FROZEN_FROM_MS = 1_000;
 export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   readonly #label: string;
   #settings: PoolSettings;
-  readonly #factory: Factory<R>;
   readonly #clock: Clock;
   readonly #events: PoolEvents<R>;
-  readonly #random: () => number;
   readonly #queue: WaitQueue<R>;
+  readonly #members: Members<R>;
+  readonly #dials: Dials<R>;
   readonly #gate: DialGate;
   readonly #leases: LeaseWatch<R>;
   /** Rings when something may have become too old: an idle member, a lifetime, a lease. */
   readonly #dates: Alarm;
 
   #state: PoolState = 'new';
-  readonly #members = new Set<Member<R>>();
-  /** Idle members, the most recently used first. */
-  readonly #idle = new LinkedList<Member<R>>();
-  readonly #dials = new Set<AbortController>();
-  /** Members asked for a sign of life, with the timer of the question. */
-  readonly #validating = new Map<Member<R>, Timer>();
   #slotsTaken = 0;
   #warmers: Deferred[] = [];
   #closing: Deferred | undefined;
@@ -129,23 +106,38 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   constructor(factory: Factory<R>, options: PoolOptionsInternal<R>) {
     const { label, settings, backoff, clock, events = {}, random = Math.random } = options;
-    this.#factory = factory;
     this.#label = label;
     this.#settings = settings;
     this.#clock = clock;
     this.#events = events;
-    this.#random = random;
     this.#queue = options.queue ?? new WaitQueue<R>(clock);
     this.#queue.join(this);
     this.#gate = new DialGate(backoff, random, clock, () => {
       this.pump();
     });
-    this.#leases = new LeaseWatch<R>(settings, (lease, heldMs, mustReclaim) => {
-      if (mustReclaim) this.#reclaim(lease);
-      events.leaked?.(lease, heldMs, mustReclaim);
+    this.#dials = new Dials<R>(factory, this.#gate, {
+      opened: (resource) => this.#admit(resource),
+      failed: (error) => {
+        this.#onDialFailed(error);
+      },
     });
     this.#dates = new Alarm(clock, (latenessMs) => {
       this.#sweep(latenessMs);
+    });
+    this.#members = new Members<R>({
+      factory,
+      settings,
+      clock,
+      random,
+      dates: this.#dates,
+      closed: ({ resource }, reason, error) => {
+        this.#closed[reason] += 1;
+        events.closed?.(resource, reason, error);
+      },
+    });
+    this.#leases = new LeaseWatch<R>(settings, (lease, heldMs, mustReclaim) => {
+      if (mustReclaim) this.#reclaim(lease);
+      events.leaked?.(lease, heldMs, mustReclaim);
     });
   }
 
@@ -169,7 +161,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Connections on their way to those who wait: dials and validations. */
   get supply(): number {
-    return this.#servesQueue ? this.#dials.size + this.#validating.size : 0;
+    return this.#servesQueue ? this.#dials.size + this.#members.validating : 0;
   }
 
   /** The dial that failed last, while none has succeeded since. */
@@ -186,8 +178,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   stats(): PoolStats {
     return Object.freeze({
       total: this.#members.size,
-      idle: this.#idle.size,
-      active: this.#members.size - this.#idle.size,
+      idle: this.#members.idle,
+      active: this.#members.size - this.#members.idle,
       connecting: this.#dials.size,
       waiting: this.#queue.size,
       inFlight: this.#slotsTaken,
@@ -249,29 +241,23 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Takes a resource out of use: no new work, closed once free. Refilled up to `min`. */
   retire(resource: R): void {
-    for (const member of this.#members) if (member.resource === resource) this.#retireMember(member, 'retired');
+    const member = this.#members.find(resource);
+    if (member === undefined) return;
+    this.#members.retire(member, 'retired');
     this.pump();
   }
 
   /** Retires every connection without failing a call, e.g. after a change of certificates. */
   evict(): void {
-    for (const member of this.#members) this.#retireMember(member, 'retired');
+    this.#members.retireAll();
     this.pump();
   }
 
   /** Changes the limits; surplus idle connections are closed, missing ones dialled. */
   setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
     this.#settings = Object.freeze({ ...this.#settings, ...limits });
-    for (const dial of this.#dials) {
-      if (this.#members.size + this.#dials.size > limits.max) this.#abandon(dial);
-    }
-    for (let last = this.#idle.last; last !== undefined && this.#members.size > limits.max; last = this.#idle.last) {
-      this.#drop(last, 'surplus');
-    }
-    // Idle times are kept only where they matter, which may just have changed.
-    const now = this.#clock.now();
-    for (const member of this.#idle) member.idleSince = now;
-    this.#watchIdle(now);
+    this.#dials.abandonDownTo(limits.max - this.#members.size);
+    this.#members.resize(this.#settings);
     if (this.#members.size >= limits.min) this.#settleWarmers();
     this.pump();
   }
@@ -308,7 +294,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       this.#validateStale();
       this.#dialMissing();
       // What is now on its way may have freed connections that were kept for somebody.
-      if (this.#slots > 1) {
+      if (this.#members.slots > 1) {
         this.#reserve();
         this.#serve();
       }
@@ -322,26 +308,14 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (lease instanceof WholeLease) this.#leases.remove(lease as WholeLease<R>);
     this.#slotsTaken -= 1;
     if (member.state === 'gone') return;
-    member.inFlight -= 1;
-    if (!isHealthy) {
-      this.#drop(member, 'discarded');
+    if (isHealthy) this.#members.giveBack(member);
+    else this.#members.drop(member, 'discarded');
+    if ((member.state as MemberState) === 'gone') {
       this.pump();
       return;
     }
-    if (member.inFlight === 0) {
-      member.move('idle');
-      if (!this.#keep(member)) {
-        this.pump();
-        return;
-      }
-    }
     if (this.#queue.size > 0 && this.#servesQueue) this.#serve();
     if (this.#state === 'draining') this.#settleDrain();
-  }
-
-  /** Slots of one member. */
-  get #slots(): number {
-    return this.#settings.mode === 'shared' ? this.#settings.maxInFlight : 1;
   }
 
   /** A draining pool still serves those who wait, unless a pool beside it goes on and can. */
@@ -351,27 +325,10 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   // Lending
 
-  /** The member that takes the next caller: one without calls, the most recently used; else the least loaded. */
   #pick(whole: boolean): Member<R> | undefined {
-    const idle = this.#idle.first;
-    if (idle !== undefined && this.#isFresh(idle)) return idle;
-    if (whole || this.#slots === 1) return undefined;
-    let best: Member<R> | undefined;
-    for (const member of this.#members) {
-      const { state, isReserved, isRetiring, inFlight } = member;
-      if (state !== 'active' || isReserved || isRetiring || inFlight >= this.#slots) continue;
-      if (best === undefined || inFlight < best.inFlight) best = member;
-    }
-    if (best !== undefined && best.inFlight >= GROWTH_TARGET && this.#dials.size === 0) this.#dialUpTo(1);
-    return best;
-  }
-
-  #isFresh(member: Member<R>): boolean {
-    if (this.#factory.validate === undefined) return true;
-    const { validateAfterIdleMs } = this.#settings;
-    const now = this.#clock.now();
-    if (now - member.freshAt <= validateAfterIdleMs) return true;
-    return now - (this.#factory.lastAliveAt?.(member.resource) ?? -Infinity) <= validateAfterIdleMs;
+    const member = this.#members.pick(whole);
+    if (member !== undefined && member.inFlight >= GROWTH_TARGET && this.#dials.size === 0) this.#dialUpTo(1);
+    return member;
   }
 
   #lend(member: Member<R>): Lease<R> {
@@ -389,46 +346,16 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   }
 
   #take(member: Member<R>, as: 'active' | 'leased'): void {
-    if (member.state === 'idle') {
-      this.#idle.remove(member);
-      member.move(as);
-      member.isReserved = false;
-    }
-    member.inFlight += 1;
+    this.#members.take(member, as);
     this.#slotsTaken += 1;
     this.#acquired += 1;
-  }
-
-  /** Puts a member that has just become free with the idle ones, or closes it; false when it was closed. */
-  #keep(member: Member<R>): boolean {
-    const { mode, max } = this.#settings;
-    if (member.isRetiring) this.#drop(member, this.#clock.now() >= member.retireAt ? 'lifetime' : 'retired');
-    else if (mode === 'short' || this.#members.size > max) this.#drop(member, 'surplus');
-    else this.#toIdle(member);
-    return member.state !== 'gone';
-  }
-
-  #toIdle(member: Member<R>): void {
-    member.isReserved = false;
-    this.#idle.addFirst(member);
-    // Reading the clock is a third of a release: only where something depends on it.
-    if (this.#factory.validate === undefined && this.#members.size <= this.#settings.min) return;
-    const now = this.#clock.now();
-    member.freshAt = now;
-    member.idleSince = now;
-    this.#watchIdle(now);
-  }
-
-  #watchIdle(since: number): void {
-    const { min, idleTimeoutMs } = this.#settings;
-    if (this.#members.size > min && idleTimeoutMs > 0) this.#dates.setAt(since + idleTimeoutMs);
   }
 
   #reclaim(lease: WholeLease<R>): void {
     if (!lease.reclaim()) return;
     this.#slotsTaken -= 1;
     this.#reclaimed += 1;
-    this.#drop(lease.member, 'reclaimed');
+    this.#members.drop(lease.member, 'reclaimed');
   }
 
   // Waiting
@@ -449,7 +376,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       }
       this.#queue.add(waiter);
       // In a pool that is full and busy there is nothing to be done but to wait.
-      if (this.#slots > 1 || this.#idle.size > 0 || this.#room > 0) this.pump();
+      if (this.#members.slots > 1 || this.#members.idle > 0 || this.#room > 0) this.pump();
       this.#queue.pumpOthers(this);
     });
   }
@@ -483,7 +410,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       if (isWholeFirst) {
         if (this.#serveOne(whole)) continue;
         // Those behind it take what is not kept for it.
-        if (this.#slots > 1) this.#reserve();
+        if (this.#members.slots > 1) this.#reserve();
         if (!this.#serveOne(slot)) return;
       } else if (!this.#serveOne(slot) && !this.#serveOne(whole)) return;
     }
@@ -496,74 +423,24 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (member === undefined) return false;
     this.#queue.remove(waiter);
     waiter.resolve(whole ? this.#lendWhole(member, origin) : this.#lend(member));
-    if (whole && this.#slots > 1) this.#reserve();
+    if (whole && this.#members.slots > 1) this.#reserve();
     return true;
   }
 
-  /** Keeps one connection for each caller who waits for a whole one from taking further calls. */
+  /** Keeps one connection for each caller who waits for a whole one. Dials do not count: they may hang. */
   #reserve(): void {
-    // Dials do not count here: they may hang, and calls keep coming.
-    let needed = this.#queue.wholes.size;
-    if (needed <= 0) {
-      for (const member of this.#members) member.isReserved = false;
-      return;
-    }
-    const active = [...this.#members].filter(({ state }) => state === 'active');
-    active.sort((a, b) => Number(b.isReserved) - Number(a.isReserved) || a.inFlight - b.inFlight);
-    for (const member of active) {
-      member.isReserved = needed > 0;
-      needed -= 1;
-    }
+    this.#members.reserve(this.#queue.wholes.size);
   }
-
-  // Validating
 
   /** Asks idle members that have been silent for a sign of life, as many as there are callers for them. */
   #validateStale(): void {
-    if (this.#factory.validate === undefined) return;
-    while (this.#demand() > 0) {
-      const member = this.#idle.first;
-      if (member === undefined || this.#isFresh(member)) return;
-      this.#idle.remove(member);
-      member.move('validating');
-      this.#validate(member, this.#factory.validate(member.resource));
-    }
+    while (this.#demand() > 0 && this.#members.validateNext(this.#onValidated));
   }
 
-  #validate(member: Member<R>, sign: Promise<void>): void {
-    // A third of the budget: a caller that meets a dead connection has time left for a live one.
-    const timeoutMs = Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3));
-    const timer = this.#clock.setTimeout(() => {
-      this.#onValidated(member, false);
-    }, timeoutMs);
-    this.#validating.set(member, timer);
-    sign.then(
-      () => {
-        this.#onValidated(member, true);
-      },
-      () => {
-        this.#onValidated(member, false);
-      },
-    );
-  }
-
-  #onValidated(member: Member<R>, isAlive: boolean): void {
-    // Answered before, or lost meanwhile.
-    if (!this.#endValidation(member)) return;
-    if (isAlive) {
-      member.move('idle');
-      this.#keep(member);
-    } else this.#drop(member, 'invalid');
+  readonly #onValidated = (): void => {
     this.pump();
     this.#queue.pumpOthers(this);
-  }
-
-  #endValidation(member: Member<R>): boolean {
-    const timer = this.#validating.get(member);
-    if (timer === undefined) return false;
-    this.#clock.clearTimeout(timer);
-    return this.#validating.delete(member);
-  }
+  };
 
   // Dialling
 
@@ -571,74 +448,38 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #demand(): number {
     const { slots, wholes, size, supply } = this.#queue;
     if (size === 0) return 0;
-    return Math.ceil(slots.size / Math.min(this.#slots, GROWTH_TARGET)) + wholes.size - supply;
+    return Math.ceil(slots.size / Math.min(this.#members.slots, GROWTH_TARGET)) + wholes.size - supply;
   }
 
   #dialMissing(): void {
     if (this.#room <= 0) return;
-    const missing = this.#state === 'open' ? this.#settings.min - this.#staying() - this.#dials.size : 0;
+    const missing = this.#state === 'open' ? this.#settings.min - this.#members.staying - this.#dials.size : 0;
     this.#dialUpTo(Math.max(missing, this.#demand()));
-  }
-
-  /** Members that are not about to be closed. */
-  #staying(): number {
-    let staying = 0;
-    for (const member of this.#members) if (!member.isRetiring) staying += 1;
-    return staying;
   }
 
   /** How many dials may begin now. */
   get #room(): number {
-    if (!this.#gate.isOpen) return 0;
-    const dialling = this.#dials.size;
-    return Math.min(this.#settings.max - this.#members.size - dialling, MAX_PARALLEL_DIALS - dialling);
+    return this.#dials.room(this.#settings.max - this.#members.size);
   }
 
   #dialUpTo(count: number): void {
-    for (let i = Math.min(count, this.#room); i > 0; i--) this.#dial();
+    for (let i = Math.min(count, this.#room); i > 0; i--) this.#dials.begin();
   }
 
-  #dial(): void {
-    const dial = new AbortController();
-    this.#dials.add(dial);
-    let member: Member<R> | undefined;
-    let lostEarly: PooledTcpError | undefined;
-    const lost = (reason: PooledTcpError): void => {
-      if (member === undefined) lostEarly = reason;
-      else this.#onLost(member, reason);
-    };
-    this.#factory.create(dial.signal, lost).then(
-      (resource) => {
-        const isWanted = this.#dials.delete(dial);
-        if (lostEarly === undefined && isWanted) this.#admit((member = this.#newMember(resource)));
-        else if (lostEarly === undefined) this.#factory.destroy(resource, 'shutdown');
-        else if (isWanted) this.#onDialFailed(lostEarly);
-      },
-      (error: unknown) => {
-        if (this.#dials.delete(dial)) this.#onDialFailed(error);
-      },
-    );
-  }
-
-  #newMember(resource: R): Member<R> {
-    const { maxLifetimeMs } = this.#settings;
-    const now = this.#clock.now();
-    const retireAt = maxLifetimeMs === 0 ? Infinity : now + maxLifetimeMs * (1 - 0.25 * this.#random());
-    return new Member(resource, now, retireAt);
-  }
-
-  #admit(member: Member<R>): void {
+  /** A dial has succeeded. Returns what is to be called when the resource dies. */
+  #admit(resource: R): (reason: PooledTcpError) => void {
     const { min, mode } = this.#settings;
-    this.#members.add(member);
     this.#created += 1;
     this.#gate.succeeded();
-    this.#events.created?.(member.resource);
-    this.#dates.setAt(member.retireAt);
-    this.#toIdle(member);
+    const member = this.#members.add(resource);
+    this.#events.created?.(resource);
     if (this.#members.size >= min) this.#settleWarmers();
     this.pump();
     // Dialled for a caller who has left meanwhile.
-    if (mode === 'short' && member.state === 'idle') this.#drop(member, 'surplus');
+    if (mode === 'short' && member.state === 'idle') this.#members.drop(member, 'surplus');
+    return (reason) => {
+      this.#onLost(member, reason);
+    };
   }
 
   #onDialFailed(error: unknown): void {
@@ -651,40 +492,18 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   #onLost(member: Member<R>, reason: PooledTcpError): void {
     if (member.state === 'gone') return;
-    this.#drop(member, 'lost', reason);
+    this.#members.drop(member, 'lost', reason);
     this.pump();
     this.#queue.pumpOthers(this);
   }
 
   // Closing
 
-  #retireMember(member: Member<R>, reason: CloseReason): void {
-    member.isRetiring = true;
-    if (member.state === 'idle') this.#drop(member, reason);
-  }
-
-  #drop(member: Member<R>, reason: CloseReason, error?: PooledTcpError): void {
-    this.#idle.remove(member);
-    this.#endValidation(member);
-    if (!member.move('gone')) return;
-    this.#members.delete(member);
-    this.#closed[reason] += 1;
-    if (reason !== 'lost') this.#factory.destroy(member.resource, reason);
-    this.#events.closed?.(member.resource, reason, error);
-  }
-
   #settleDrain(): void {
     if (this.#queue.size > 0 && this.#servesQueue) return;
-    for (const member of this.#idle) this.#drop(member, 'shutdown');
-    for (const dial of this.#dials) this.#abandon(dial);
+    this.#members.dropIdle('shutdown');
+    this.#dials.abandonDownTo(0);
     if (this.#members.size === 0) this.#move('closed');
-  }
-
-  #abandon(dial: AbortController): void {
-    this.#dials.delete(dial);
-    dial.abort(
-      new PooledTcpError('PTCP_POOL_CLOSED', `the pool of ${this.#label} does not need the connection any more`),
-    );
   }
 
   #move(to: PoolState): boolean {
@@ -700,8 +519,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #onClosed(): void {
     this.#gate.stop();
     this.#dates.clear();
-    for (const dial of this.#dials) this.#abandon(dial);
-    for (const member of this.#members) this.#drop(member, 'shutdown');
+    this.#dials.abandonDownTo(0);
+    this.#members.dropAll('shutdown');
     // Those who wait in a queue that other pools serve too may still be served there.
     if (this.#queue.leave(this)) {
       for (const waiter of this.#queue) if (this.#queue.remove(waiter)) waiter.reject(this.#closedError());
@@ -724,40 +543,13 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   /** Closes what is too old or has been idle for too long, takes back leaked leases, and sets the next date. */
   #sweep(latenessMs: number): void {
     const now = this.#clock.now();
-    if (latenessMs > FROZEN_FROM_MS) this.#forgive(latenessMs);
-    this.#sweepIdle(now);
-    this.#sweepAged(now);
+    if (latenessMs > FROZEN_FROM_MS) {
+      this.#members.forgive(latenessMs);
+      this.#leases.forgive(latenessMs);
+    }
+    this.#members.sweep(now);
     this.#dates.setAt(this.#leases.sweep(now));
     this.pump();
-  }
-
-  /** The process did not run, so nobody could have used a connection or returned a lease: that time does not count. */
-  #forgive(frozenMs: number): void {
-    for (const member of this.#members) {
-      member.idleSince += frozenMs;
-      member.retireAt += frozenMs;
-    }
-    this.#leases.forgive(frozenMs);
-  }
-
-  #sweepIdle(now: number): void {
-    const { idleTimeoutMs, min } = this.#settings;
-    if (idleTimeoutMs === 0) return;
-    for (let last = this.#idle.last; last !== undefined && this.#members.size > min; last = this.#idle.last) {
-      const due = last.idleSince + idleTimeoutMs;
-      if (due > now) {
-        this.#dates.setAt(due);
-        return;
-      }
-      this.#drop(last, 'idle');
-    }
-  }
-
-  #sweepAged(now: number): void {
-    for (const member of this.#members) {
-      if (now >= member.retireAt) this.#retireMember(member, 'lifetime');
-      else this.#dates.setAt(member.retireAt);
-    }
   }
 
   #closedError(): PooledTcpError {

@@ -1,5 +1,5 @@
-import { isErrorCode } from '../errors/codes.js';
-import { type PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { isErrorCode, type PooledTcpErrorCode } from '../errors/codes.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { fromJson, isRecord } from './json.js';
 import { FAILURES, type ClientSink, type FailureKind, type MessageWriter, type OutgoingMessage } from './messages.js';
@@ -128,6 +128,9 @@ export class NestJsonClientProtocol implements ClientProtocol {
 
   #takePong(packet: unknown): boolean {
     if (!isRecord(packet) || typeof packet['id'] !== 'string' || !packet['id'].startsWith(HEARTBEAT_ID)) return false;
+    const { err } = packet;
+    // A stock server has no handler for it; ours says so, too, unless it refuses the connection.
+    if (isOwnError(err)) throw new PooledTcpError(err.code, err.message);
     this.#sink.pong(Number(packet['id'].slice(HEARTBEAT_ID.length)));
     return true;
   }
@@ -158,6 +161,16 @@ function callId(id: unknown): number {
 /** Our server marks its own refusals with a code even on the stock wire; anything else is the handler's. */
 function failureKind(error: unknown): FailureKind {
   if (error === NO_MESSAGE_HANDLER) return 'no-handler';
-  if (!isRecord(error) || !isErrorCode(error['code'])) return 'handler';
-  return FAILURES.find(({ code }) => code === error['code'])?.kind ?? 'handler';
+  if (!isOwnError(error)) return 'handler';
+  return FAILURES.find(({ code }) => code === error.code)?.kind ?? 'handler';
+}
+
+/** Exactly what our server writes; a `PooledTcpError` that a handler passes on has more fields, and is the handler's. */
+function isOwnError(error: unknown): error is { code: PooledTcpErrorCode; message: string } {
+  return (
+    isRecord(error) &&
+    isErrorCode(error['code']) &&
+    typeof error['message'] === 'string' &&
+    Object.keys(error).every((key) => key === 'status' || key === 'code' || key === 'message')
+  );
 }

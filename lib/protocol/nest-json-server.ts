@@ -20,6 +20,8 @@ export interface NestJsonServerOptions extends NestJsonOptions {
    * protocol: this decoder then stops, and the bytes behind the hello wait in {@link NestJsonServerProtocol.takeRest}.
    */
   readonly onHello?: ((hello: Hello, id: unknown) => boolean) | undefined;
+  /** Why this client is refused, where it is: whatever it asks first is answered with that, a heartbeat, too. */
+  readonly refusal?: (() => PooledTcpError | undefined) | undefined;
 }
 
 /** Server side of Nest's own wire format, as `ServerTCP` speaks it. */
@@ -127,6 +129,12 @@ export class NestJsonServerProtocol implements ServerProtocol {
       }
     }
     const id = isRecord(packet) ? (packet['id'] as CallId | undefined) : undefined;
+    const refusal = this.#options.refusal?.();
+    if (refusal !== undefined) {
+      const { code, message } = refusal;
+      if (id !== undefined) this.#write({ err: { status: 'error', code, message }, isDisposed: true, id });
+      throw refusal;
+    }
     if (isRecord(packet) && packet['pattern'] === HEARTBEAT_PATTERN && id !== undefined) {
       // Answered here, as a stock server answers it, so that it neither counts as a call nor is logged.
       this.failure(id, 'no-handler', undefined);

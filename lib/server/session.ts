@@ -58,6 +58,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
       ...settings,
       onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#onHello(hello, id),
+      refusal: () => this.#refusal ?? (this.#isMismatch ? this.#mismatch() : undefined),
     });
   }
 
@@ -334,7 +335,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#connection.schedule();
     this.#upgrade = new NativeServerProtocol(this.#connection, this, {
       maxFrameBytes,
-      peerMaxFrameBytes: hello.maxFrameBytes,
+      peerMaxFrameBytes: Math.min(maxFrameBytes, hello.maxFrameBytes),
     });
     return true;
   }

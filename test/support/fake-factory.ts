@@ -1,6 +1,6 @@
 import { Deferred } from '../../lib/common/deferred.js';
 import { PooledTcpError } from '../../lib/errors/pooled-tcp-error.js';
-import type { Factory } from '../../lib/pool/pool.js';
+import type { Factory } from '../../lib/pool/factory.js';
 import type { CloseReason } from '../../lib/pool/stats.js';
 
 /** What a {@link FakeFactory} makes. */

@@ -1,0 +1,67 @@
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { DialGate } from './dial-gate.js';
+import type { Factory } from './factory.js';
+
+/** Dials at once for one pool: a restarted server is not met by a herd. */
+const MAX_PARALLEL_DIALS = 4;
+
+/** What becomes of dials. */
+export interface DialOutcomes<R> {
+  /** One succeeded. Returns what is to be called when the resource dies. */
+  opened(resource: R): (reason: PooledTcpError) => void;
+  failed(error: unknown): void;
+}
+
+/** Resources being opened. A dial ends once: opened, failed, or abandoned; what comes in late is destroyed. */
+export class Dials<R> {
+  readonly #factory: Factory<R>;
+  readonly #gate: DialGate;
+  readonly #outcomes: DialOutcomes<R>;
+  readonly #underWay = new Set<AbortController>();
+
+  constructor(factory: Factory<R>, gate: DialGate, outcomes: DialOutcomes<R>) {
+    this.#factory = factory;
+    this.#gate = gate;
+    this.#outcomes = outcomes;
+  }
+
+  get size(): number {
+    return this.#underWay.size;
+  }
+
+  /** How many may begin now, when so many places are free. */
+  room(places: number): number {
+    return this.#gate.isOpen ? Math.min(places, MAX_PARALLEL_DIALS) - this.size : 0;
+  }
+
+  begin(): void {
+    const dial = new AbortController();
+    this.#underWay.add(dial);
+    let onLost: ((reason: PooledTcpError) => void) | undefined;
+    let lostEarly: PooledTcpError | undefined;
+    const lost = (reason: PooledTcpError): void => {
+      if (onLost === undefined) lostEarly = reason;
+      else onLost(reason);
+    };
+    this.#factory.create(dial.signal, lost).then(
+      (resource) => {
+        const isWanted = this.#underWay.delete(dial);
+        if (lostEarly === undefined && isWanted) onLost = this.#outcomes.opened(resource);
+        else if (lostEarly === undefined) this.#factory.destroy(resource, 'shutdown');
+        else if (isWanted) this.#outcomes.failed(lostEarly);
+      },
+      (error: unknown) => {
+        if (this.#underWay.delete(dial)) this.#outcomes.failed(error);
+      },
+    );
+  }
+
+  /** Gives dials up until at most so many are left. */
+  abandonDownTo(count: number): void {
+    for (const dial of this.#underWay) {
+      if (this.size <= count) return;
+      this.#underWay.delete(dial);
+      dial.abort(new PooledTcpError('PTCP_POOL_CLOSED', 'the pool does not need the connection any more'));
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { Controller, Logger, Module } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import { LARGE_BUFFER, LARGE_TEXT } from '../payloads.js';
+
+Logger.overrideLogger(false);
+
+@Controller()
+class EchoController {
+  @MessagePattern('echo')
+  echo(@Payload() data: unknown): unknown {
+    return data;
+  }
+
+  @MessagePattern('large')
+  large(@Payload() form: string): unknown {
+    return form === 'text' ? LARGE_TEXT : LARGE_BUFFER;
+  }
+}
+
+/** The application that every Nest TCP server of the benchmark runs. */
+@Module({ controllers: [EchoController] })
+export class EchoModule {}

@@ -1,0 +1,54 @@
+import { benchCold } from './cold.js';
+import { Contest } from './contest.js';
+import { benchEcho } from './echo.js';
+import type { Findings } from './findings.js';
+import { benchFlood } from './flood.js';
+import { benchMemory } from './memory.js';
+import { benchMixed } from './mixed.js';
+import { parseOptions, USAGE, type BenchOptions } from './options.js';
+import { reportOf, writePage } from './page.js';
+import { Pair } from './peer.js';
+
+/** `npm run bench -- rpc`: calls between two processes, beside the usual ways to make them. */
+export async function benchRpc(args: readonly string[]): Promise<void> {
+  let options: BenchOptions;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exitCode = 1;
+    return;
+  }
+  const startedAt = performance.now();
+  const findings = await run(options);
+  console.log(`\n${reportOf(findings)}`);
+  console.log(`\nIt took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
+  if (options.writes) await writePage(findings);
+}
+
+async function run(options: BenchOptions): Promise<Findings> {
+  const { parts, contenders } = options;
+  const findings: { -readonly [K in keyof Findings]: Findings[K] } = { options };
+  if (parts.includes('echo') || parts.includes('mixed')) {
+    // A pair of processes each, so that nobody's objects and compiled code get in another's way.
+    const pairs = contenders.map((name) => new Pair(name, options.connections));
+    try {
+      for (const pair of pairs) await pair.start();
+      await warmUp(pairs);
+      if (parts.includes('echo')) findings.echo = await benchEcho(pairs, options);
+      if (parts.includes('mixed')) findings.mixed = await benchMixed(pairs, options);
+    } finally {
+      await Promise.all(pairs.map((pair) => pair.stop()));
+    }
+  }
+  if (parts.includes('flood')) findings.flood = await benchFlood(contenders);
+  if (parts.includes('cold')) findings.cold = await benchCold();
+  if (parts.includes('memory')) findings.memory = await benchMemory(contenders, options.idleConnections);
+  return findings;
+}
+
+/** Slow contenders take longer until their code is compiled than a round lasts. */
+async function warmUp(pairs: readonly Pair[]): Promise<void> {
+  const contest = new Contest(pairs, { payload: '150B', inFlight: 64, durationMs: 1_000 });
+  await contest.round();
+}

@@ -1,0 +1,85 @@
+import { median } from '../report.js';
+import type { LoadResult } from './load.js';
+import type { Pair } from './peer.js';
+import type { Latency, LoadQuestion } from './questions.js';
+
+/** Without an answer for so long, a call is said to complete never. */
+export const STALL_MS = 4_000;
+const HARD_LIMIT_MS = 30_000;
+
+/** One round of one contender, both sides. */
+export interface Round {
+  readonly load: LoadResult;
+  readonly callsPerSecond: number;
+  /** CPU microseconds a call. */
+  readonly clientMicros: number;
+  readonly serverMicros: number;
+  readonly serverRssBytes: number;
+}
+
+/** What the rounds of one contender come to, as medians. */
+export interface Summary {
+  readonly outcome: LoadResult['outcome'];
+  readonly failure?: string | undefined;
+  readonly callsPerSecond: number;
+  readonly slowest: number;
+  readonly fastest: number;
+  readonly latency: Latency;
+  readonly clientMicros: number;
+  readonly serverMicros: number;
+  readonly rssBytes: number;
+  readonly connections: number;
+}
+
+export async function measure(pair: Pair, plan: Omit<LoadQuestion, 'stallMs'>): Promise<Round> {
+  const before = await pair.server.ask('sample', {});
+  const load = await pair.client.ask('load', { ...plan, stallMs: STALL_MS }, plan.durationMs + HARD_LIMIT_MS);
+  const after = await pair.server.ask('sample', {});
+  const calls = load.calls + load.rareCalls;
+  return {
+    load,
+    callsPerSecond: calls / load.seconds,
+    clientMicros: load.cpuMicros / calls,
+    serverMicros: (after.cpuMicros - before.cpuMicros) / calls,
+    serverRssBytes: after.rssBytes,
+  };
+}
+
+export function summarise(rounds: readonly Round[]): Summary {
+  const bad = rounds.find(({ load }) => load.outcome !== 'done');
+  const of = (pick: (round: Round) => number): number => median(rounds.map(pick));
+  const rates = rounds.map(({ callsPerSecond }) => callsPerSecond);
+  return {
+    outcome: bad?.load.outcome ?? 'done',
+    failure: bad?.load.failure,
+    callsPerSecond: median(rates),
+    slowest: Math.min(...rates),
+    fastest: Math.max(...rates),
+    latency: {
+      p50: of(({ load }) => load.latency.p50),
+      p99: of(({ load }) => load.latency.p99),
+      p999: of(({ load }) => load.latency.p999),
+      max: of(({ load }) => load.latency.max),
+    },
+    clientMicros: of(({ clientMicros }) => clientMicros),
+    serverMicros: of(({ serverMicros }) => serverMicros),
+    rssBytes: of(({ load, serverRssBytes }) => load.rssBytes + serverRssBytes),
+    connections: of(({ load }) => load.connections),
+  };
+}
+
+export function failed(failure: string): Summary {
+  const none = { p50: NaN, p99: NaN, p999: NaN, max: NaN };
+  return {
+    outcome: 'failed',
+    failure,
+    callsPerSecond: NaN,
+    slowest: NaN,
+    fastest: NaN,
+    latency: none,
+    clientMicros: NaN,
+    serverMicros: NaN,
+    rssBytes: NaN,
+    connections: NaN,
+  };
+}
