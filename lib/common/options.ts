@@ -106,7 +106,7 @@ export function group<S>(about: {
   return {
     text: about.text,
     allowed,
-    rules: about.rules as Readonly<Record<string, OptionRule<unknown>>>,
+    rules: about.rules,
     default: check({}, ''),
     check,
   };

@@ -26,7 +26,7 @@ export interface Contender {
 export interface ContenderOptions {
   readonly min: number;
   readonly max: number;
-  create(): Promise<Resource>;
+  readonly create: () => Promise<Resource>;
 }
 
 export type ContenderFactory = (options: ContenderOptions) => Contender;

@@ -234,5 +234,5 @@ export class World {
 
 /** Runs the promises that are ready; the pool itself never waits for the event loop. */
 export async function settled(): Promise<void> {
-  for (let i = 0; i < 16; i++) await undefined;
+  for (let i = 0; i < 16; i++) await Promise.resolve();
 }
