@@ -17,16 +17,26 @@ export class ClientLease implements ConnectionSource {
   readonly #clock: Clock;
   readonly #hooks: LeaseHooks;
   readonly #calls = new Set<Call>();
+  readonly #over = new AbortController();
+  readonly #unwatch: () => void;
 
   constructor(lease: Lease<ClientConnection>, clock: Clock, hooks: LeaseHooks) {
     this.#lease = lease;
     this.#clock = clock;
     this.#hooks = hooks;
+    this.#unwatch = lease.resource.watch((reason) => {
+      this.#over.abort(reason);
+    });
   }
 
   /** Address of the peer. @throws PooledTcpError when the lease is over */
   get peer(): string {
     return this.#lease.resource.peer;
+  }
+
+  /** Fires when the connection is gone or the lease is over; the reason is a `PooledTcpError`. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
   }
 
   get isHeld(): boolean {
@@ -61,7 +71,9 @@ export class ClientLease implements ConnectionSource {
       );
     }
     this.#calls.clear();
+    this.#unwatch();
     this.#lease.release();
+    this.#over.abort(new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released', { peer: resource.peer }));
   }
 
   tryBorrow(): { resource: ClientConnection; release(): void } {

@@ -57,6 +57,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #lastId = 0;
   #serverIdleTimeoutMs = 0;
   #linger: Timer | undefined;
+  /** Told when it closes, beside its pool. */
+  readonly #watchers = new Set<(reason: PooledTcpError) => void>();
 
   private constructor(transport: Transport, options: ClientConnectionOptions, events: ClientConnectionEvents) {
     this.#options = options;
@@ -162,6 +164,14 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     if (this.#connection.state !== 'closed') this.#protocol?.cancel(call.id);
   }
 
+  /** Calls back when the connection closes; the returned function takes that back. */
+  watch(closed: (reason: PooledTcpError) => void): () => void {
+    this.#watchers.add(closed);
+    return () => {
+      this.#watchers.delete(closed);
+    };
+  }
+
   /** Whether the request's bytes have been given to the kernel. */
   wasSent(call: Call): boolean {
     return this.#connection.hasLeft(call.flush);
@@ -230,6 +240,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     this.#calls.clear();
     // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
     this.#events.closed(reason);
+    for (const watcher of this.#watchers) watcher(reason);
     for (const call of calls) {
       call.onFailure(
         new PooledTcpError(reason.code, reason.message, {

@@ -27,6 +27,14 @@ export class PooledTcpLease implements AsyncDisposable {
     return this.#lease.peer;
   }
 
+  /**
+   * Fires when the connection is lost, when the lease is released, and when the pool takes it back: whatever was
+   * held on the connection is gone then. The reason is a `PooledTcpError`.
+   */
+  get signal(): AbortSignal {
+    return this.#lease.signal;
+  }
+
   /** False once released, or taken back by the pool. */
   get isHeld(): boolean {
     return this.#lease.isHeld;

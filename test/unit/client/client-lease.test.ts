@@ -133,4 +133,33 @@ describe('a lease', () => {
     expect(next.heard).toEqual(['next 1', 'complete']);
     lease.release();
   });
+
+  it('tells its holder when the connection is lost', async () => {
+    const { lease, links, client } = await leaseOf({ pool: { min: 1, max: 1 } });
+    expect(lease.signal.aborted).toBe(false);
+    links[0]?.server.destroy();
+    await settled();
+    expect(lease.signal.reason).toMatchObject({ code: 'PTCP_CONNECTION_LOST' });
+    lease.release();
+    expect(client.stats().inFlight).toBe(0);
+  });
+
+  it('tells whoever listens that it was released, and nothing about the connection afterwards', async () => {
+    const { lease, links } = await leaseOf({ pool: { min: 1, max: 1 } });
+    lease.release();
+    expect(lease.signal.reason).toMatchObject({ code: 'PTCP_LEASE_RELEASED' });
+    links[0]?.server.destroy();
+    await settled();
+    expect(lease.signal.reason).toMatchObject({ code: 'PTCP_LEASE_RELEASED' });
+  });
+
+  it('tells its holder when the pool has taken it back', async () => {
+    const { lease, clock } = await leaseOf({ pool: { min: 1, max: 1, leakWarnMs: 100, leakReclaimMs: 200 } });
+    clock.advance(200);
+    expect(lease.signal.aborted).toBe(true);
+    expect(lease.isHeld).toBe(false);
+    expect(() => {
+      lease.release();
+    }).toThrow(expect.objectContaining({ code: 'PTCP_LEASE_RECLAIMED' }));
+  });
 });
