@@ -12,6 +12,7 @@ export type { ClientStats } from './client/stats.js';
 export type { BackoffOptions, BackoffSettings } from './common/backoff.js';
 export type { HeartbeatOptions, HeartbeatSettings } from './connection/heartbeat.js';
 export type { KeepAliveOptions, KeepAliveSettings } from './connection/socket-transport.js';
+export type { WireOptions, WireSettings } from './connection/wire-settings.js';
 export { ERROR_CODES, type PooledTcpErrorCode } from './errors/codes.js';
 export { PooledTcpError, type PooledTcpErrorDetails } from './errors/pooled-tcp-error.js';
 export { delimiter, type DelimiterSettings } from './framing/delimiter.js';
@@ -19,13 +20,7 @@ export type { FrameDecoder, Framing } from './framing/framing.js';
 export { lengthField, type LengthFieldOptions, type LengthFieldSettings } from './framing/length-field.js';
 export { untilClose, type UntilCloseSettings } from './framing/until-close.js';
 export { InjectPool, PooledClient } from './nest/decorators.js';
-export {
-  PooledTcpClient,
-  type AcquireLeaseOptions,
-  type PooledTcpClientEvents,
-  type PooledTcpStatus,
-  type RequestOptions,
-} from './nest/pooled-tcp-client.js';
+export { PooledTcpClient, type PooledTcpClientEvents, type PooledTcpStatus } from './nest/pooled-tcp-client.js';
 export { PooledTcpContext, type PooledTcpSession } from './nest/pooled-tcp-context.js';
 export { PooledTcpLease } from './nest/pooled-tcp-lease.js';
 export {
@@ -35,6 +30,7 @@ export {
   type PooledTcpOptionsFactory,
 } from './nest/pooled-tcp.module.js';
 export { PooledTcpServer, type PooledTcpServerEvents, type PooledTcpServerStatus } from './nest/pooled-tcp-server.js';
+export type { AcquireLeaseOptions, RequestOptions } from './nest/request-options.js';
 export { getPoolToken } from './nest/tokens.js';
 export type { PoolMode, PoolOptions, PoolSettings, Prewarm } from './pool/settings.js';
 export type { CloseReason, PoolCounters, PoolGauges } from './pool/stats.js';

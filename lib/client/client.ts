@@ -69,6 +69,7 @@ export class Client implements ConnectionSource {
           clock,
           connector,
           connectTimeoutMs: settings.pool.connectTimeoutMs,
+          idleTimeoutMs: settings.pool.idleTimeoutMs,
           connection: { ...settings, clock, logger },
           connections: this.#connections,
           destroyReason: () => this.#destroyReason,

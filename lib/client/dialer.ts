@@ -14,6 +14,8 @@ export interface DialerOptions {
   readonly clock: Clock;
   readonly connector: Connector;
   readonly connectTimeoutMs: number;
+  /** Of the pool; compared with the server's. */
+  readonly idleTimeoutMs: number;
   readonly connection: ClientConnectionOptions;
   /** Kept up to date with what is open. */
   readonly connections: Set<ClientConnection>;
@@ -28,6 +30,7 @@ export interface DialerOptions {
 export class Dialer implements Factory<ClientConnection> {
   readonly #target: Target;
   readonly #options: DialerOptions;
+  #hasComparedIdle = false;
 
   constructor(target: Target, options: DialerOptions) {
     this.#target = target;
@@ -70,6 +73,7 @@ export class Dialer implements Factory<ClientConnection> {
         throw early;
       }
       connections.add(opened);
+      this.#compareIdleTimeouts(opened);
       return opened;
     } catch (error) {
       throw deadline.isPassed ? this.#timeoutError(error, deadline.elapsedMs) : error;
@@ -103,6 +107,20 @@ export class Dialer implements Factory<ClientConnection> {
       return;
     }
     connection.close();
+  }
+
+  /** The client should let go first: a server that does so closes connections which the pool thinks it has. */
+  #compareIdleTimeouts({ serverIdleTimeoutMs }: ClientConnection): void {
+    if (this.#hasComparedIdle || serverIdleTimeoutMs === 0) return;
+    this.#hasComparedIdle = true;
+    const { idleTimeoutMs, connection } = this.#options;
+    const { heartbeat, logger } = connection;
+    const closes = `${this.#target.address} closes connections after ${serverIdleTimeoutMs} ms of silence`;
+    if (heartbeat === false || heartbeat.intervalMs >= serverIdleTimeoutMs) {
+      logger.warn(`${closes}, and no heartbeat comes before that; set heartbeat.intervalMs below it`);
+    } else if (idleTimeoutMs === 0 || idleTimeoutMs >= serverIdleTimeoutMs) {
+      logger.debug?.(`${closes}, before pool.idleTimeoutMs (${idleTimeoutMs}); heartbeats keep them open meanwhile`);
+    }
   }
 
   #timeoutError(cause: unknown, elapsedMs: number): PooledTcpError {

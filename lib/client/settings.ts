@@ -1,30 +1,23 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { backoffRules, type BackoffOptions, type BackoffSettings } from '../common/backoff.js';
 import {
-  bytes,
   conflict,
   duration,
   group,
-  groupOrFalse,
   integer,
   refuse,
   resolveOptions,
   rule,
   text,
-  withMethods,
   type OptionRules,
 } from '../common/options.js';
 import { parseEndpoint, type EndpointAddress } from '../cluster/endpoint-address.js';
 import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
-import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from '../connection/heartbeat.js';
-import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from '../connection/socket-transport.js';
-import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
+import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
-import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
-import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
 
 /** Options of a pool, as a user writes them. Every one may be left out, but for a place to connect to. */
-export interface PooledTcpClientOptions {
+export interface PooledTcpClientOptions extends WireOptions {
   /** Name of the pool, for `@InjectPool(name)`, errors, logs and metrics. Default `default`. */
   readonly name?: string | undefined;
   /** Where to connect: addresses, or a resolver such as `dnsEndpoints()`. Instead of `host` and `port`. */
@@ -35,47 +28,23 @@ export interface PooledTcpClientOptions {
   readonly port?: number | undefined;
   /** TLS for every endpoint: options of `tls.connect`, or true. Endpoints written `tls://` have it anyway. */
   readonly tls?: boolean | TlsOptions | undefined;
-  /** `'auto'` (default): native with our servers, the stock Nest wire with others. Or `native()`, `nestJson()`. */
-  readonly protocol?: ProtocolOption | undefined;
   /** The pool of each endpoint. */
   readonly pool?: PoolOptions | undefined;
   /** Time for a reply; for streams, between items. Milliseconds, default 10 000; 0 for none. */
   readonly requestTimeoutMs?: number | undefined;
-  /** How a silent peer is found out; false for not at all. */
-  readonly heartbeat?: HeartbeatOptions | boolean | undefined;
-  /** The kernel's own probes; false for none. */
-  readonly keepAlive?: KeepAliveOptions | boolean | undefined;
   /** Delays between failed dials. */
   readonly backoff?: BackoffOptions | undefined;
-  /** Largest frame, either way, in bytes. Default 8 MiB. */
-  readonly maxFrameBytes?: number | undefined;
-  /** Bytes that may wait to be written to one peer. Default 64 MiB. */
-  readonly maxPendingWriteBytes?: number | undefined;
-  /** How long `close()` waits for calls in flight. Milliseconds, default 10 000. */
-  readonly drainTimeoutMs?: number | undefined;
-  /** Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire. */
-  readonly serializer?: PacketSerializer | undefined;
-  /** Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire. */
-  readonly deserializer?: PacketDeserializer | undefined;
 }
 
-interface RawSettings {
+interface RawSettings extends WireSettings {
   name: string;
   endpoints: readonly EndpointAddress[] | EndpointResolver | undefined;
   host: string | undefined;
   port: number | undefined;
   tls: TlsOptions | undefined;
-  protocol: 'auto' | 'native' | 'nest-json';
   pool: PoolSettings;
   requestTimeoutMs: number;
-  heartbeat: HeartbeatSettings | false;
-  keepAlive: KeepAliveSettings | false;
   backoff: BackoffSettings;
-  maxFrameBytes: number;
-  maxPendingWriteBytes: number;
-  drainTimeoutMs: number;
-  serializer: PacketSerializer | undefined;
-  deserializer: PacketDeserializer | undefined;
 }
 
 /** The same, resolved: defaults applied, rules checked, frozen. */
@@ -134,40 +103,10 @@ export const clientRules: OptionRules<RawSettings> = {
         : refuse(path, value, 'true, false, or options of tls.connect()');
     },
   ),
-  protocol: protocolRule(
-    '`auto`: native with our servers, the stock Nest wire with others. Or only one: `native()`, `nestJson()`.',
-  ),
   pool: group({ text: 'The pool of each endpoint.', rules: poolRules, complete: completePool, verify: verifyPool }),
   requestTimeoutMs: duration({ default: 10_000, text: 'Time for a reply; for streams, between items. 0 for none.' }),
-  heartbeat: groupOrFalse({ text: 'How a silent peer is found out.', rules: heartbeatRules }),
-  keepAlive: groupOrFalse({ text: 'The kernel’s own probes of a silent connection.', rules: keepAliveRules }),
   backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
-  maxFrameBytes: bytes({
-    default: DEFAULT_MAX_FRAME_BYTES,
-    min: 1024,
-    text: 'Largest frame, either way. 8 MiB is Dubbo’s payload limit.',
-  }),
-  maxPendingWriteBytes: bytes({
-    default: 64 * 1024 * 1024,
-    min: 1024,
-    text: 'Bytes that may wait to be written to one peer; then it counts as one that does not read, and the connection is closed.',
-  }),
-  drainTimeoutMs: duration({
-    default: 10_000,
-    text: 'How long `close()` waits for calls in flight; then connections are destroyed.',
-  }),
-  serializer: withMethods<PacketSerializer>({
-    default: undefined,
-    methods: ['serialize'],
-    allowed: 'an object with a method serialize()',
-    text: 'Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire.',
-  }),
-  deserializer: withMethods<PacketDeserializer>({
-    default: undefined,
-    methods: ['deserialize'],
-    allowed: 'an object with a method deserialize()',
-    text: 'Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire.',
-  }),
+  ...wireRules,
 };
 
 /**
@@ -179,7 +118,7 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   const { endpoints, host, port, ...rest } = resolveOptions(clientRules, options);
   return Object.freeze({
     ...rest,
-    protocol: resolveProtocol(rest),
+    protocol: protocolOf(rest),
     resolver: resolveEndpoints({ endpoints, host, port, tls: rest.tls }),
   });
 }
@@ -201,20 +140,6 @@ export function resolveLimits(
   );
   verifyPool({ ...current, ...given }, 'pool');
   return given;
-}
-
-function resolveProtocol({
-  protocol,
-  serializer,
-  deserializer,
-}: Pick<RawSettings, 'protocol' | 'serializer' | 'deserializer'>): RawSettings['protocol'] {
-  if (serializer === undefined && deserializer === undefined) return protocol;
-  if (protocol === 'native') {
-    conflict(
-      `${serializer === undefined ? 'deserializer' : 'serializer'} shapes stock Nest packets, which protocol: native() does not have; use nestJson()`,
-    );
-  }
-  return 'nest-json';
 }
 
 function resolveEndpoints({

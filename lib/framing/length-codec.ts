@@ -1,6 +1,12 @@
 import { conflict } from '../common/options.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import type { LengthFieldSettings } from './length-field.js';
+
+/** How the field holds its number. */
+export interface LengthCodecSettings {
+  size: number;
+  encoding: 'uint' | 'ascii' | 'bcd';
+  byteOrder: 'big' | 'little';
+}
 
 /** Reads and writes the number in a length field. */
 export interface LengthCodec {
@@ -11,7 +17,7 @@ export interface LengthCodec {
   write(to: Buffer, at: number, value: number): void;
 }
 
-export function lengthCodec({ size, encoding, byteOrder }: LengthFieldSettings): LengthCodec {
+export function lengthCodec({ size, encoding, byteOrder }: LengthCodecSettings): LengthCodec {
   switch (encoding) {
     case 'uint':
       return unsigned(size, byteOrder === 'big');

@@ -12,13 +12,13 @@ import {
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { LengthFieldDecoder, type LengthFieldLayout } from './length-field-decoder.js';
 import { DEFAULT_MAX_FRAME_BYTES, type Framing } from './framing.js';
-import { lengthCodec } from './length-codec.js';
+import { lengthCodec, type LengthCodecSettings } from './length-codec.js';
 
 /**
  * Parameters of a length-prefixed frame. They are Netty's
  * (`io.netty.handler.codec.LengthFieldBasedFrameDecoder`), with two more encodings.
  */
-export interface LengthFieldSettings {
+export interface LengthFieldSettings extends LengthCodecSettings {
   /** Bytes before the length field. Default 0. */
   offset: number;
   /** Bytes of the length field: 1, 2, 3, 4 or 8 for `uint`, 1 to 10 for `ascii`, 1 to 5 for `bcd`. Default 4. */

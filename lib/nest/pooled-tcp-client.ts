@@ -16,24 +16,7 @@ import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpLease } from './pooled-tcp-lease.js';
 import { PromiseReply } from './promise-reply.js';
-
-/** Options of one request. */
-export interface RequestOptions {
-  /** Time for the reply, waiting for a connection included, in milliseconds. Default `requestTimeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives up when it fires; the server is told. */
-  readonly signal?: AbortSignal | undefined;
-  /** Strings that travel beside the data; the handler reads them with `context.getMetadata()`. */
-  readonly metadata?: Metadata | undefined;
-}
-
-/** Options of {@link PooledTcpClient.acquire}. */
-export interface AcquireLeaseOptions {
-  /** Time to get a connection, in milliseconds. Default `pool.acquireTimeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives up waiting when it fires. */
-  readonly signal?: AbortSignal | undefined;
-}
+import type { AcquireLeaseOptions, RequestOptions } from './request-options.js';
 
 /** `connected` while there is a connection to any endpoint. The values are those of Nest's own TCP client. */
 export type PooledTcpStatus = 'connected' | 'disconnected';

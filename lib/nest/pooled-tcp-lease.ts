@@ -1,7 +1,7 @@
 import type { ClientLease } from '../client/client-lease.js';
 import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
-import type { RequestOptions } from './pooled-tcp-client.js';
 import { PromiseReply } from './promise-reply.js';
+import type { RequestOptions } from './request-options.js';
 
 /** What a lease needs of its client. */
 export interface LeaseContext {

@@ -20,7 +20,7 @@ export function goalsTable(findings: Findings): string {
     .map(({ words, bound, atLeast, value }) => [
       words,
       `${atLeast ? '≥' : '≤'} ${bound}×`,
-      `${value.toFixed(2)}×`,
+      Number.isFinite(value) ? `${value.toFixed(2)}×` : 'the other never completes',
       (atLeast ? value >= bound : value <= bound) ? 'yes' : 'no',
     ]);
   return rows.length === 0 ? '' : table(['ratio', 'goal', 'this run', 'reached'], rows);
@@ -31,7 +31,10 @@ function goals(findings: Findings): readonly Goal[] {
     findings.echo
       ?.find((point) => point.payload.name === payload && point.inFlight === inFlight)
       ?.results.get(contender);
-  const rate = (...where: Parameters<Find>): number => find(...where)?.callsPerSecond ?? NaN;
+  const rate = (...where: Parameters<Find>): number => {
+    const found = find(...where);
+    return found?.outcome === 'stalled' ? 0 : (found?.callsPerSecond ?? NaN);
+  };
   const p50 = (...where: Parameters<Find>): number => find(...where)?.latency.p50 ?? NaN;
   const cpu = (...where: Parameters<Find>): number => {
     const found = find(...where);

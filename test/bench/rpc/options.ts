@@ -28,8 +28,8 @@ export const USAGE = `npm run bench -- rpc [options]
   --case 150B,1KiB      payloads: ${payloadCases.map(({ name }) => name).join(', ')}
   --inflight 64,256     calls in flight
   --full                every payload at ${IN_FLIGHT.join(', ')} in flight
-  --rounds 3            counted rounds; one more before them warms up
-  --duration 300        milliseconds a round
+  --rounds 5            counted rounds; one more before them warms up
+  --duration 200        milliseconds a round
   --connections 4       connections, instead of each contender's default
   --idle 10000          idle connections of the part memory
   --profile DIR         CPU profiles of both sides into DIR, and what took most
@@ -45,8 +45,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       case: { type: 'string' },
       inflight: { type: 'string' },
       full: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '3' },
-      duration: { type: 'string', default: '300' },
+      rounds: { type: 'string', default: '5' },
+      duration: { type: 'string', default: '200' },
       connections: { type: 'string' },
       idle: { type: 'string', default: '10000' },
       profile: { type: 'string' },

@@ -1,0 +1,86 @@
+import { bytes, conflict, duration, groupOrFalse, withMethods, type OptionRules } from '../common/options.js';
+import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
+import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
+import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
+import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from './heartbeat.js';
+import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from './socket-transport.js';
+
+/** What a user may say of connections, the same at both ends. */
+export interface WireOptions {
+  /** `'auto'` (default): native between our own ends, the stock Nest wire with others. Or `native()`, `nestJson()`. */
+  readonly protocol?: ProtocolOption | undefined;
+  /** How a silent peer is found out; false for not at all. */
+  readonly heartbeat?: HeartbeatOptions | boolean | undefined;
+  /** The kernel's own probes; false for none. */
+  readonly keepAlive?: KeepAliveOptions | boolean | undefined;
+  /** Largest frame, either way, in bytes. Default 8 MiB. */
+  readonly maxFrameBytes?: number | undefined;
+  /** Bytes that may wait to be written to one peer. Default 64 MiB. */
+  readonly maxPendingWriteBytes?: number | undefined;
+  /** How long `close()` waits for calls in flight. Milliseconds, default 10 000. */
+  readonly drainTimeoutMs?: number | undefined;
+  /** Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire. */
+  readonly serializer?: PacketSerializer | undefined;
+  /** Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire. */
+  readonly deserializer?: PacketDeserializer | undefined;
+}
+
+/** The same, resolved. */
+export interface WireSettings {
+  protocol: 'auto' | 'native' | 'nest-json';
+  heartbeat: HeartbeatSettings | false;
+  keepAlive: KeepAliveSettings | false;
+  maxFrameBytes: number;
+  maxPendingWriteBytes: number;
+  drainTimeoutMs: number;
+  serializer: PacketSerializer | undefined;
+  deserializer: PacketDeserializer | undefined;
+}
+
+export const wireRules: OptionRules<WireSettings> = {
+  protocol: protocolRule(
+    '`auto`: native between our own ends, the stock Nest wire with others, on the same port. Or only one: `native()`, `nestJson()`.',
+  ),
+  heartbeat: groupOrFalse({
+    text: 'How a silent peer is found out. A server asks native clients only: a stock one would not answer.',
+    rules: heartbeatRules,
+  }),
+  keepAlive: groupOrFalse({ text: 'The kernel’s own probes of a silent connection.', rules: keepAliveRules }),
+  maxFrameBytes: bytes({
+    default: DEFAULT_MAX_FRAME_BYTES,
+    min: 1024,
+    text: 'Largest frame, either way. 8 MiB is Dubbo’s payload limit.',
+  }),
+  maxPendingWriteBytes: bytes({
+    default: 64 * 1024 * 1024,
+    min: 1024,
+    text: 'Bytes that may wait to be written to one peer; then it counts as one that does not read, and the connection is closed.',
+  }),
+  drainTimeoutMs: duration({
+    default: 10_000,
+    text: 'How long `close()` waits for calls in flight; then connections are destroyed.',
+  }),
+  serializer: withMethods<PacketSerializer>({
+    default: undefined,
+    methods: ['serialize'],
+    allowed: 'an object with a method serialize()',
+    text: 'Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire.',
+  }),
+  deserializer: withMethods<PacketDeserializer>({
+    default: undefined,
+    methods: ['deserialize'],
+    allowed: 'an object with a method deserialize()',
+    text: 'Nest deserializer of incoming packets, sync or async. Implies the stock Nest wire.',
+  }),
+};
+
+/** A serializer or deserializer shapes stock Nest packets, so it settles the protocol. */
+export function protocolOf({ protocol, serializer, deserializer }: WireSettings): WireSettings['protocol'] {
+  if (serializer === undefined && deserializer === undefined) return protocol;
+  if (protocol === 'native') {
+    conflict(
+      `${serializer === undefined ? 'deserializer' : 'serializer'} shapes stock Nest packets, which protocol: native() does not have; use nestJson()`,
+    );
+  }
+  return 'nest-json';
+}
