@@ -14,6 +14,7 @@ import { NestJsonClientProtocol } from '../protocol/nest-json-client.js';
 import { NativeClientProtocol } from '../protocol/native/native-client.js';
 import type { ClientProtocol, ProtocolName } from '../protocol/protocol.js';
 import type { Call } from './call.js';
+import { CallTable } from './call-table.js';
 import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
 import { HelloExchange } from './hello-exchange.js';
 import type { HeartbeatSettings } from './heartbeat.js';
@@ -40,7 +41,6 @@ export interface ClientConnectionEvents {
   push(route: string, data: unknown): void;
 }
 
-const MAX_ID = 2 ** 32 - 1;
 /** How long a closed connection may go on sending what the kernel has not taken yet. */
 const LINGER_MS = 5_000;
 
@@ -49,12 +49,11 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   readonly #connection: Connection;
   readonly #options: ClientConnectionOptions;
   readonly #events: ClientConnectionEvents;
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new CallTable();
   readonly #opened = new Deferred();
   /** Until the protocol is agreed on, the exchange takes what is received. */
   #hello: HelloExchange | undefined;
   #protocol: ClientProtocol | undefined;
-  #lastId = 0;
   #serverIdleTimeoutMs = 0;
   #linger: Timer | undefined;
   /** Told when it closes, beside its pool. */
@@ -136,13 +135,12 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
    */
   request(call: Call, message: OutgoingMessage, timeoutMs: number): void {
     const protocol = this.#ready();
-    call.id = this.#nextId();
     call.flush = this.#connection.nextFlush;
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
     try {
       protocol.request(call.id, message, timeoutMs);
     } catch (error) {
-      this.#calls.delete(call.id);
+      this.#calls.take(call.id);
       throw error;
     }
   }
@@ -160,7 +158,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   /** The caller is not interested any more: nothing further is delivered to the call. */
   cancel(call: Call): void {
-    if (!this.#calls.delete(call.id)) return;
+    if (this.#calls.take(call.id) !== call) return;
     if (this.#connection.state !== 'closed') this.#protocol?.cancel(call.id);
   }
 
@@ -236,8 +234,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     );
     // A connection that never opened is reported by open() alone.
     this.#opened.promise.catch(() => undefined);
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
+    const calls = this.#calls.drain();
     // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
     this.#events.closed(reason);
     for (const watcher of this.#watchers) watcher(reason);
@@ -255,7 +252,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   // What the peer says.
 
   response(id: number, data: unknown): void {
-    this.#finish(id)?.onResponse(data);
+    this.#calls.take(id)?.onResponse(data);
   }
 
   item(id: number, data: unknown): void {
@@ -263,11 +260,11 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   end(id: number): void {
-    this.#finish(id)?.onEnd();
+    this.#calls.take(id)?.onEnd();
   }
 
   failure(id: number, kind: FailureKind, error: unknown): void {
-    const call = this.#finish(id);
+    const call = this.#calls.take(id);
     if (call === undefined) return;
     if (kind === 'handler') {
       call.onHandlerFailure(error);
@@ -284,7 +281,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   unsent(id: number, error: PooledTcpError): void {
-    this.#finish(id)?.onFailure(error);
+    this.#calls.take(id)?.onFailure(error);
   }
 
   push(route: string, data: unknown): void {
@@ -362,19 +359,6 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     return new PooledTcpError('PTCP_POOL_CLOSED', `the connection to ${this.peer} was closed by this side`, {
       peer: this.peer,
     });
-  }
-
-  #finish(id: number): Call | undefined {
-    const call = this.#calls.get(id);
-    if (call !== undefined) this.#calls.delete(id);
-    return call;
-  }
-
-  #nextId(): number {
-    do {
-      this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
-    } while (this.#calls.has(this.#lastId));
-    return this.#lastId;
   }
 
   #written(): Promise<void> {

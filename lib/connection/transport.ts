@@ -15,6 +15,7 @@ export interface Transport {
 }
 
 export interface TransportEvents {
+  /** Bytes arrived. They are the receiver's to keep: a transport that reuses its buffer hands out copies. */
   data(chunk: Buffer): void;
   /** The peer ended its side. */
   end(): void;

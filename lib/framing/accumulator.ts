@@ -1,8 +1,10 @@
 const INITIAL_BYTES = 4 * 1024;
+/** An announced size is believed up to here. */
+const MAX_TRUSTED_BYTES = 256 * 1024;
 
 /**
  * The part of a frame that has arrived so far. Grows by doubling, so a frame that comes byte by byte costs
- * linear time, and a peer that only announces a large frame makes us hold what it sent, not what it promised.
+ * linear time, and a peer that only announces a large frame makes us hold little more than what it sent.
  */
 export class Accumulator {
   #bytes: Buffer = Buffer.alloc(0);
@@ -17,13 +19,15 @@ export class Accumulator {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** So many bytes are to come, as the peer says: a frame of usual size is then put together in one place. */
+  expect(bytes: number): void {
+    const size = Math.min(bytes, MAX_TRUSTED_BYTES);
+    if (size > this.#bytes.length) this.#resize(size);
+  }
+
   append(chunk: Buffer, start = 0, end = chunk.length): void {
     const needed = this.#length + (end - start);
-    if (needed > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, INITIAL_BYTES, this.#bytes.length * 2));
-      this.#bytes.copy(grown, 0, 0, this.#length);
-      this.#bytes = grown;
-    }
+    if (needed > this.#bytes.length) this.#resize(Math.max(needed, INITIAL_BYTES, this.#bytes.length * 2));
     chunk.copy(this.#bytes, this.#length, start, end);
     this.#length = needed;
   }
@@ -34,5 +38,11 @@ export class Accumulator {
     this.#bytes = Buffer.alloc(0);
     this.#length = 0;
     return taken;
+  }
+
+  #resize(size: number): void {
+    const resized = Buffer.allocUnsafeSlow(size);
+    this.#bytes.copy(resized, 0, 0, this.#length);
+    this.#bytes = resized;
   }
 }

@@ -12,7 +12,7 @@ export interface Framing {
 
 export interface FrameDecoder {
   /**
-   * Takes the bytes of one read, of any size. After it has thrown, the stream is out of step and the decoder
+   * Takes the bytes of one read, of any size, and may keep them. After it has thrown, the stream is out of step and the decoder
    * must not be used again.
    *
    * @throws PooledTcpError `PTCP_FRAME_MALFORMED` or `PTCP_FRAME_TOO_LARGE`; a size is checked before the

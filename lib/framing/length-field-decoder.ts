@@ -14,8 +14,7 @@ export interface LengthFieldLayout {
 
 /**
  * Cuts a stream at length fields. A frame that lies whole in one chunk is handed on where it lies, without a
- * copy or even a `subarray`; one that is spread over chunks is put together once. The bytes are valid only
- * during the callback.
+ * copy or even a `subarray`; one that is spread over chunks is put together once.
  */
 export class LengthFieldDecoder implements FrameDecoder {
   readonly #layout: LengthFieldLayout;
@@ -39,6 +38,7 @@ export class LengthFieldDecoder implements FrameDecoder {
       if (this.#partial.length < this.#needed) return;
       if (this.#partial.length === this.#layout.headerBytes) {
         this.#needed = this.#measure(this.#partial.view, 0);
+        this.#partial.expect(this.#needed);
         if (this.#partial.length < this.#needed) continue;
       }
       this.#needed = this.#layout.headerBytes;
@@ -46,7 +46,9 @@ export class LengthFieldDecoder implements FrameDecoder {
       this.#onFrame(frame, this.#layout.strip, frame.length);
     }
     position = this.#cut(chunk, position);
-    if (position < chunk.length) this.#partial.append(chunk, position);
+    if (position === chunk.length) return;
+    this.#partial.expect(this.#needed);
+    this.#partial.append(chunk, position);
   }
 
   end(): void {

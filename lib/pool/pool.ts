@@ -63,8 +63,11 @@ const TRANSITIONS: Readonly<Record<PoolState, readonly PoolState[]>> = {
   closed: [],
 };
 
-/** Calls in flight on each connection from which on a shared pool grows in the background. */
-const GROWTH_TARGET = 64;
+/**
+ * Calls in flight for one connection; for n connections they are n² times as many. Two to four connections let both
+ * ends work at the same time; with more, each write carries fewer calls, which costs more than it gains.
+ */
+const CALLS_FOR_ONE = 64;
 /** What most callers want. */
 const ONE_SLOT: Wanted = { whole: false, origin: undefined };
 /** An alarm this late means that the process did not run, and not that connections were idle. */
@@ -327,7 +330,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   #pick(whole: boolean): Member<R> | undefined {
     const member = this.#members.pick(whole);
-    if (member !== undefined && member.inFlight >= GROWTH_TARGET && this.#dials.size === 0) this.#dialUpTo(1);
+    if (member !== undefined && member.inFlight >= CALLS_FOR_ONE * this.#members.size && this.#dials.size === 0)
+      this.#dialUpTo(1);
     return member;
   }
 
@@ -448,7 +452,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #demand(): number {
     const { slots, wholes, size, supply } = this.#queue;
     if (size === 0) return 0;
-    return Math.ceil(slots.size / Math.min(this.#members.slots, GROWTH_TARGET)) + wholes.size - supply;
+    return connectionsFor(slots.size, this.#members.slots) + wholes.size - supply;
   }
 
   #dialMissing(): void {
@@ -566,4 +570,10 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       lastFailure: this.#gate.lastFailure,
     };
   }
+}
+
+/** Connections that so many calls want at once, when each connection has so many slots. */
+function connectionsFor(calls: number, slots: number): number {
+  const enough = Math.ceil(calls / slots);
+  return slots === 1 ? enough : Math.max(enough, Math.ceil(Math.sqrt(calls / CALLS_FOR_ONE)));
 }

@@ -53,8 +53,7 @@ export class FrameReader {
       case PAYLOAD.json:
         return fromJson(this.#bytes, start, this.#end);
       case PAYLOAD.raw:
-        // A copy: the chunk is larger, and is not ours to keep.
-        return Buffer.from(this.#bytes.subarray(start, this.#end));
+        return this.#slice(start);
       default:
         throw violation(`payload kind ${this.flags & PAYLOAD_MASK} in a message of type ${this.type}`);
     }
@@ -69,6 +68,12 @@ export class FrameReader {
       malformed(error as PooledTcpError);
       return undefined;
     }
+  }
+
+  /** A small part of a chunk is copied, so that it does not keep the whole chunk alive; most of one is not. */
+  #slice(start: number): Buffer {
+    const slice = this.#bytes.subarray(start, this.#end);
+    return slice.length * 2 < this.#bytes.length ? Buffer.from(slice) : slice;
   }
 
   #advance(length: number): number {

@@ -46,6 +46,18 @@ describe('mode shared', () => {
     expect(factory.dials).toHaveLength(2);
   });
 
+  it('grows with the square root of the load, so that each write still carries many calls', async () => {
+    const { pool, factory } = await warmPoolOf({ ...shared, min: 1, max: 10, maxInFlight: 10_000 });
+    const connectionsAt: number[] = [];
+    for (let calls = 1; calls <= 1025; calls++) {
+      expect(pool.tryAcquire()).toBeDefined();
+      await settled();
+      if (calls === 65 || calls === 257 || calls === 577 || calls === 1025) connectionsAt.push(factory.open);
+    }
+    expect(connectionsAt).toEqual([2, 3, 4, 5]);
+    expect(factory.dials).toHaveLength(5);
+  });
+
   it('dials for many who wait as for one', async () => {
     const { pool, factory } = poolOf({ ...shared, max: 10 }, new FakeFactory());
     const waiters = Array.from({ length: 64 }, () => outcomeOf(pool.acquire()));

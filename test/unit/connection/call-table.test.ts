@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Call } from '../../../lib/connection/call.js';
+import { CallTable } from '../../../lib/connection/call-table.js';
+
+class NamedCall extends Call {
+  onResponse(): void {}
+  onItem(): void {}
+  onEnd(): void {}
+  onFailure(): void {}
+  onHandlerFailure(): void {}
+}
+
+describe('the table of calls', () => {
+  it('finds each call by its number until it is taken, however many there are', () => {
+    const table = new CallTable();
+    const calls = Array.from({ length: 1_000 }, () => new NamedCall());
+    for (const call of calls) table.add(call);
+    expect(new Set(calls.map(({ id }) => id)).size).toBe(1_000);
+    for (const call of calls) expect(table.get(call.id)).toBe(call);
+    for (const call of calls) expect(table.take(call.id)).toBe(call);
+    for (const call of calls) expect(table.take(call.id)).toBeUndefined();
+    expect(table.size).toBe(0);
+  });
+
+  it('never gives a number again while calls come and go around one that stays', () => {
+    const table = new CallTable();
+    const staying = new NamedCall();
+    table.add(staying);
+    const seen = new Set([staying.id]);
+    for (let i = 0; i < 10_000; i++) {
+      const call = new NamedCall();
+      table.add(call);
+      expect(seen.has(call.id)).toBe(false);
+      seen.add(call.id);
+      table.take(call.id);
+    }
+    expect(table.get(staying.id)).toBe(staying);
+  });
+
+  it('finds nobody for a number of another call that shares its place', () => {
+    const table = new CallTable();
+    const call = new NamedCall();
+    table.add(call);
+    expect(table.get(call.id + 64)).toBeUndefined();
+    expect(table.take(call.id + 64)).toBeUndefined();
+    expect(table.get(call.id + 2 ** 31)).toBeUndefined();
+    expect(table.size).toBe(1);
+  });
+
+  it('hands all calls over in the order of their numbers', () => {
+    const table = new CallTable();
+    const calls = Array.from({ length: 100 }, () => new NamedCall());
+    for (const call of calls) table.add(call);
+    expect(table.drain()).toEqual(calls);
+    expect(table.size).toBe(0);
+    expect(table.drain()).toEqual([]);
+  });
+
+  it('agrees with a map through any sequence', () => {
+    fc.assert(
+      fc.property(fc.array(fc.option(fc.nat(500), { nil: undefined }), { maxLength: 2_000 }), (steps) => {
+        const table = new CallTable();
+        const model = new Map<number, Call>();
+        for (const step of steps) {
+          if (step === undefined) {
+            const call = new NamedCall();
+            table.add(call);
+            expect(model.has(call.id)).toBe(false);
+            model.set(call.id, call);
+          } else {
+            expect(table.take(step)).toBe(model.get(step));
+            model.delete(step);
+          }
+          expect(table.size).toBe(model.size);
+        }
+        expect(table.drain()).toEqual([...model.values()]);
+      }),
+    );
+  });
+});
