@@ -1,7 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js';
 import { Call } from '../connection/call.js';
 import type { ClientConnection } from '../connection/client-connection.js';
-import type { PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 
@@ -22,6 +21,8 @@ export interface ConnectionSource {
   borrow(timeoutMs: number | undefined, signal: AbortSignal): Promise<Borrowed>;
   /** The call is over. */
   settled(isFailure: boolean, call: Call): void;
+  /** Whether an attempt that has not left may be made again; `connection` is where it failed. */
+  mayRetry(error: PooledTcpError, connection: ClientConnection | undefined): boolean;
   /** The call goes to another connection, because it did not leave on this one. */
   retried(): void;
 }
@@ -39,14 +40,6 @@ export interface CallOptions {
 
 /** Attempts of one call, as long as none has reached a server. */
 const MAX_ATTEMPTS = 4;
-/** Failures of a connection, as opposed to refusals by the server behind it. */
-const CONNECTION_FAILURES: readonly PooledTcpErrorCode[] = [
-  'PTCP_CONNECTION_LOST',
-  'PTCP_HEARTBEAT_TIMEOUT',
-  'PTCP_WRITE_OVERFLOW',
-  'PTCP_SERVER_OVERLOADED',
-];
-
 /**
  * One call from start to end: waits for a connection, sends, watches the deadline, and gives the connection
  * back. An attempt that has not left is repeated on another connection; one that may have is not.
@@ -130,7 +123,7 @@ export class ActiveCall extends Call {
     if (this.#state === 'over') return;
     if (
       !error.sent &&
-      CONNECTION_FAILURES.includes(error.code) &&
+      this.#source.mayRetry(error, this.#borrowed?.resource) &&
       this.#attempts < MAX_ATTEMPTS &&
       this.#remainingMs() > 1
     ) {
@@ -194,13 +187,12 @@ export class ActiveCall extends Call {
 
   readonly #onTimeout = (): void => {
     const connection = this.#borrowed?.resource;
-    const sent = connection?.wasSent(this) ?? false;
     connection?.cancel(this);
     const elapsedMs = this.#clock.now() - this.#startedAt;
     this.#fail(
       new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.#options.timeoutMs} ms`, {
         peer: connection?.peer,
-        sent,
+        sent: true,
         elapsedMs,
       }),
     );
@@ -208,7 +200,8 @@ export class ActiveCall extends Call {
 
   #onSignal(signal: AbortSignal): void {
     const connection = this.#borrowed?.resource;
-    const sent = connection !== undefined && this.#state === 'sent' && connection.wasSent(this);
+    // On a connection that lives on, what was written leaves, even if the cancel leaves with it.
+    const sent = this.#state === 'sent';
     if (this.#state === 'sent') connection?.cancel(this);
     this.#waiting?.abort(signal.reason);
     this.#fail(

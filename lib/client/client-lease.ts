@@ -60,13 +60,15 @@ export class ClientLease implements ConnectionSource {
 
   /** Gives the connection back. Calls still in flight on it are cancelled and fail. */
   release(): void {
+    this.#lease.assertHeld('released again');
     const { resource } = this.#lease;
     for (const call of this.#calls) {
       resource.cancel(call);
       call.onFailure(
         new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released while the call was in flight', {
           peer: resource.peer,
-          sent: resource.wasSent(call),
+          // What was written leaves, even if the cancel leaves with it.
+          sent: true,
         }),
       );
     }
@@ -95,7 +97,12 @@ export class ClientLease implements ConnectionSource {
     this.#hooks.settled(isFailure);
   }
 
+  /** A lease has one connection: what fails on it fails. */
+  mayRetry(): boolean {
+    return false;
+  }
+
   retried(): void {
-    // A lease has one connection: the attempt that follows fails in borrow().
+    // Never: see mayRetry().
   }
 }

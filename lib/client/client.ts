@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../common/clock.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import type { ClientConnection } from '../connection/client-connection.js';
 import { socketConnector, type Connector } from '../connection/connector.js';
+import type { PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
 import type { PoolSettings } from '../pool/settings.js';
@@ -14,6 +15,13 @@ import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
 import type { ClientStats } from './stats.js';
+
+/** Failures of a connection, as opposed to refusals by the server behind it. */
+const CONNECTION_FAILURES: readonly PooledTcpErrorCode[] = [
+  'PTCP_CONNECTION_LOST',
+  'PTCP_HEARTBEAT_TIMEOUT',
+  'PTCP_WRITE_OVERFLOW',
+];
 
 export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
@@ -218,6 +226,15 @@ export class Client implements ConnectionSource {
 
   settled(isFailure: boolean): void {
     if (isFailure) this.#failures += 1;
+  }
+
+  /**
+   * What a dead connection had not sent goes to another. What a server refused goes elsewhere only where there is
+   * an elsewhere: to ask the same full server again would multiply its load.
+   */
+  mayRetry({ code }: PooledTcpError, connection: ClientConnection | undefined): boolean {
+    if (CONNECTION_FAILURES.includes(code)) return true;
+    return code === 'PTCP_SERVER_OVERLOADED' && (connection?.state !== 'ready' || this.#cluster.size > 1);
   }
 
   retried(): void {

@@ -99,8 +99,9 @@ export class Dialer implements Factory<ClientConnection> {
       return;
     }
     if (reason === 'invalid' || reason === 'reclaimed') {
+      const code = reason === 'reclaimed' ? 'PTCP_LEASE_RECLAIMED' : 'PTCP_CONNECTION_LOST';
       connection.destroy(
-        new PooledTcpError('PTCP_CONNECTION_LOST', `the connection to ${connection.peer} was destroyed (${reason})`, {
+        new PooledTcpError(code, `the connection to ${connection.peer} was destroyed (${reason})`, {
           peer: connection.peer,
         }),
       );

@@ -180,6 +180,11 @@ export class Cluster<R> {
     for (const { pool } of this.#endpoints) pool.resume();
   }
 
+  /** Endpoints in the set. */
+  get size(): number {
+    return this.#endpoints.length;
+  }
+
   /** Callers that wait. */
   get waiting(): number {
     return this.#queue.size;
@@ -251,6 +256,7 @@ export class Cluster<R> {
     const { name, factory, pool: settings, backoff, clock } = this.#options;
     return new Pool(factory(target), {
       label: `${target.address} (pool '${name}')`,
+      sharedLabel: `any endpoint of pool '${name}'`,
       settings: Object.freeze({ ...settings, min: this.#limits.min, max: this.#limits.max }),
       backoff,
       clock,

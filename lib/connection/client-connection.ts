@@ -170,11 +170,6 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     };
   }
 
-  /** Whether the request's bytes have been given to the kernel. */
-  wasSent(call: Call): boolean {
-    return this.#connection.hasLeft(call.flush);
-  }
-
   /** Resolves when the peer shows a sign of life. The caller sets the deadline and learns of a close elsewhere. */
   async probe(): Promise<void> {
     if (this.state === 'closed')

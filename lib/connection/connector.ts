@@ -24,7 +24,7 @@ export function socketConnector(keepAlive: KeepAliveSettings | false): Connector
         socket.on('error', () => undefined);
         socket.destroy();
         reject(
-          new PooledTcpError('PTCP_CONNECT_FAILED', `cannot connect to ${target.address}: ${describeCause(cause)}`, {
+          new PooledTcpError('PTCP_CONNECT_FAILED', `cannot connect to ${target.address}: ${reasonOf(cause)}`, {
             peer: target.address,
             cause,
           }),
@@ -58,4 +58,11 @@ function openSocket({ host, port, path, tls }: Target): Socket {
   // A certificate is checked against the host name; SNI carries no IP addresses (RFC 6066, section 3).
   const servername = host !== undefined && !/^[\d.]+$|:/.test(host) ? { servername: host } : undefined;
   return connectTls({ ...servername, ...tls, ...place });
+}
+
+/** OpenSSL's errors come in several lines; the one that plain TCP gives a TLS client hides what it means. */
+function reasonOf(cause: unknown): string {
+  const reason = describeCause(cause).trim();
+  if (/wrong version number|packet length too long/.test(reason)) return 'the peer does not speak TLS on this port';
+  return reason;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { wasFrozen } from '../common/frozen.js';
 import { duration, type OptionRules, type OptionsOf } from '../common/options.js';
 
 export interface HeartbeatSettings {
@@ -128,12 +129,12 @@ export class Heartbeat {
     }
     // A timer that fires late means this process did not run: the answer may lie unread in the kernel, or the
     // ping may never have left. The peer gets its full time again, counted from now.
-    const wasFrozen = now - this.#dueAt > Math.max(timeoutMs / 2, 50);
-    if (awaited && !wasFrozen && now - (this.#pingedAt ?? now) >= timeoutMs) {
+    const isLate = wasFrozen(now - this.#dueAt, timeoutMs);
+    if (awaited && !isLate && now - (this.#pingedAt ?? now) >= timeoutMs) {
       this.#peer.silent(silentMs);
       return;
     }
-    if (!awaited || wasFrozen) this.#ping();
+    if (!awaited || isLate) this.#ping();
     this.#arm(timeoutMs - (now - (this.#pingedAt ?? now)));
   }
 }

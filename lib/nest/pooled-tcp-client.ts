@@ -16,7 +16,7 @@ import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpLease } from './pooled-tcp-lease.js';
 import { PromiseReply } from './promise-reply.js';
-import type { AcquireLeaseOptions, RequestOptions } from './request-options.js';
+import { acquireTimeout, callTimeout, type AcquireLeaseOptions, type RequestOptions } from './request-options.js';
 
 /** `connected` while there is a connection to any endpoint. The values are those of Nest's own TCP client. */
 export type PooledTcpStatus = 'connected' | 'disconnected';
@@ -201,8 +201,15 @@ export class PooledTcpClient
     options: RequestOptions = {},
   ): Promise<TResult> {
     const reply = new PromiseReply<TResult>(this.#route(pattern));
-    const { timeoutMs = this.settings.requestTimeoutMs, signal, metadata } = options;
-    this.#client.call(this.#message(pattern, data, metadata), reply, { timeoutMs, signal });
+    const { signal, metadata } = options;
+    try {
+      const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
+      if (timeoutMs === undefined) return reply.promise;
+      this.#client.call(this.#message(pattern, data, metadata), reply, { timeoutMs, signal });
+    } catch (error) {
+      // A bad option, or a dispatch hook that threw: a promise rejects, it does not throw.
+      return Promise.reject(error);
+    }
     return reply.promise;
   }
 
@@ -219,7 +226,8 @@ export class PooledTcpClient
    */
   async acquire(options: AcquireLeaseOptions = {}): Promise<PooledTcpLease> {
     const origin = new Error('acquired here');
-    const lease = await this.#client.acquire({ ...options, origin });
+    const { timeoutMs, signal } = options;
+    const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, origin });
     return new PooledTcpLease(lease, {
       message: (pattern, data, metadata) => this.#message(pattern, data, metadata),
       requestTimeoutMs: this.settings.requestTimeoutMs,
@@ -290,11 +298,15 @@ export class PooledTcpClient
     const { prewarm, min } = this.settings.pool;
     if (prewarm === 'required') {
       const startedAt = performance.now();
-      await this.connect();
+      await this.connect().catch((error: unknown) => {
+        // The application does not start: nothing of it may go on dialling.
+        this.destroy();
+        throw error;
+      });
       const { total, endpoints } = this.stats();
       if (min > 0)
         this.#logger.log(
-          `prewarmed ${total} connections to ${endpoints.map(({ address }) => address).join(', ')} in ${Math.round(performance.now() - startedAt)} ms`,
+          `prewarmed ${total} connections (${endpoints.map((endpoint) => `${endpoint.address}: ${endpoint.total}`).join(', ')}) in ${Math.round(performance.now() - startedAt)} ms`,
         );
     } else if (prewarm === 'background') this.#client.warmInBackground();
   }
@@ -335,7 +347,15 @@ export class PooledTcpClient
 
   #onConnected(isConnected: boolean): void {
     this._status$.next(isConnected ? 'connected' : 'disconnected');
-    for (const listener of this.#listeners.get(isConnected ? 'connect' : 'disconnect') ?? []) listener();
+    const event = isConnected ? 'connect' : 'disconnect';
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener();
+      } catch (error) {
+        // A listener's defect is its own: the pool has calls to settle and connections to replace.
+        this.#logger.error(`a listener of '${event}' threw: ${describeCause(error)}`);
+      }
+    }
   }
 }
 

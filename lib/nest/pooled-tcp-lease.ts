@@ -1,7 +1,7 @@
 import type { ClientLease } from '../client/client-lease.js';
 import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 import { PromiseReply } from './promise-reply.js';
-import type { RequestOptions } from './request-options.js';
+import { callTimeout, type RequestOptions } from './request-options.js';
 
 /** What a lease needs of its client. */
 export interface LeaseContext {
@@ -52,7 +52,9 @@ export class PooledTcpLease implements AsyncDisposable {
   ): Promise<TResult> {
     const message = this.#context.message(pattern, data, options.metadata);
     const reply = new PromiseReply<TResult>(message.route);
-    const { timeoutMs = this.#context.requestTimeoutMs, signal } = options;
+    const { signal } = options;
+    const timeoutMs = callTimeout(options.timeoutMs, this.#context.requestTimeoutMs, reply);
+    if (timeoutMs === undefined) return reply.promise;
     this.#lease.call(message, reply, { timeoutMs, signal });
     return reply.promise;
   }

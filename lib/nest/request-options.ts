@@ -1,8 +1,14 @@
+import type { ReplyObserver } from '../client/active-call.js';
+import { MAX_TIMER_MS, refuse } from '../common/options.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Metadata } from '../protocol/messages.js';
 
 /** Options of one request. */
 export interface RequestOptions {
-  /** Time for the reply, waiting for a connection included, in milliseconds. Default `requestTimeoutMs`. */
+  /**
+   * Time for the reply, waiting for a connection included, in milliseconds; `Infinity` for none. What is left of a
+   * deadline may be given as it is: 0 or less fails at once, unsent. Default `requestTimeoutMs`.
+   */
   readonly timeoutMs?: number | undefined;
   /** Gives up when it fires; the server is told. */
   readonly signal?: AbortSignal | undefined;
@@ -16,4 +22,32 @@ export interface AcquireLeaseOptions {
   readonly timeoutMs?: number | undefined;
   /** Gives up waiting when it fires. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The time of one call as the engine takes it, where 0 is none; undefined when the call has failed already, because
+ * no time was left.
+ *
+ * @throws PooledTcpError `PTCP_OPTION_INVALID`
+ */
+export function callTimeout(given: number | undefined, fallback: number, reply: ReplyObserver): number | undefined {
+  if (given === undefined) return fallback;
+  const timeoutMs = checked(given);
+  if (timeoutMs > 0) return timeoutMs > MAX_TIMER_MS ? 0 : timeoutMs;
+  reply.failed(
+    new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no time was left for the request (timeoutMs ${timeoutMs})`, {
+      elapsedMs: 0,
+    }),
+  );
+  return undefined;
+}
+
+/** The time of one acquire: 0 or less does not wait. @throws PooledTcpError `PTCP_OPTION_INVALID` */
+export function acquireTimeout(given: number | undefined): number | undefined {
+  return given === undefined ? undefined : Math.min(Math.max(checked(given), 0), MAX_TIMER_MS);
+}
+
+function checked(timeoutMs: unknown): number {
+  if (typeof timeoutMs === 'number' && !Number.isNaN(timeoutMs)) return timeoutMs;
+  return refuse('timeoutMs', timeoutMs, 'a number of milliseconds');
 }

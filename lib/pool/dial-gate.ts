@@ -57,11 +57,15 @@ export class DialGate {
     return delayMs;
   }
 
-  /** A dial succeeded: the peer answers, so the gate opens at once. */
-  succeeded(): void {
-    this.#backoff.reset();
+  /** A dial succeeded: the peer answers, so the gate opens at once. How long the next failure closes it, stays. */
+  opened(): void {
     this.#lastFailure = undefined;
     this.stop();
+  }
+
+  /** A connection has proved to be of use: the next failure is the first again. */
+  proven(): void {
+    this.#backoff.reset();
   }
 
   stop(): void {

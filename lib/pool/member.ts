@@ -1,4 +1,5 @@
 import type { Linked } from '../common/linked-list.js';
+import type { CloseReason } from './stats.js';
 
 /**
  * - `idle`: nobody uses it; it sits in the pool's idle list
@@ -17,16 +18,29 @@ const TRANSITIONS: Readonly<Record<MemberState, readonly MemberState[]>> = {
   gone: [],
 };
 
+/**
+ * - `none`: goes on
+ * - `due`: takes no new calls while it has some, and is closed once it is free and replaced
+ * - `overdue`: the same, but its calls do not end: it takes new ones again where nothing else can
+ * - `refusing`: the peer takes no new calls; closed once free
+ */
+export type Retirement = 'none' | 'due' | 'overdue' | 'refusing';
+
 /** One resource in a pool. Written by the pool only. */
 export class Member<R> implements Linked<Member<R>> {
   readonly resource: R;
   state: MemberState = 'idle';
   /** Slots taken. */
   inFlight = 0;
+  readonly bornAt: number;
   /** When its lifetime is over. */
   retireAt: number;
-  /** Takes no new work, and is closed once free: too old, or retired for another reason. */
-  isRetiring = false;
+  retirement: Retirement = 'none';
+  /** Why, and when it becomes overdue. */
+  retireReason: CloseReason = 'retired';
+  overdueAt = Infinity;
+  /** Whether a call has come through: until then, its loss counts as a failed dial. */
+  isProven = false;
   /** When it was last known to work: created, released or validated. */
   freshAt: number;
   /** When it became idle. */
@@ -39,6 +53,7 @@ export class Member<R> implements Linked<Member<R>> {
 
   constructor(resource: R, now: number, retireAt: number) {
     this.resource = resource;
+    this.bornAt = now;
     this.retireAt = retireAt;
     this.freshAt = now;
     this.idleSince = now;

@@ -1,5 +1,6 @@
 import type { Alarm } from '../common/alarm.js';
 import type { Clock, Timer } from '../common/clock.js';
+import { wasFrozen } from '../common/frozen.js';
 import { LinkedList } from '../common/linked-list.js';
 import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Factory } from './factory.js';
@@ -52,7 +53,7 @@ export class Members<R> {
   /** Members that are not about to be closed. */
   get staying(): number {
     let staying = 0;
-    for (const member of this.#all) if (!member.isRetiring) staying += 1;
+    for (const member of this.#all) if (member.retirement === 'none') staying += 1;
     return staying;
   }
 
@@ -69,14 +70,15 @@ export class Members<R> {
     this.#all.add(member);
     this.#options.dates.setAt(retireAt);
     this.#toIdle(member);
+    // Make before break: what this one replaces can go now.
+    for (const idle of this.#idle) this.#dropIfReplaced(idle);
     return member;
   }
 
   /** The member that takes the next caller: one without calls, the most recently used; else the least loaded. */
   pick(whole: boolean): Member<R> | undefined {
-    const idle = this.#idle.first;
-    if (idle !== undefined && this.#isFresh(idle)) return idle;
-    return whole || this.slots === 1 ? undefined : this.#leastLoaded();
+    const idle = this.#pickIdle();
+    return idle !== undefined || whole || this.slots === 1 ? idle : this.#leastLoaded();
   }
 
   take(member: Member<R>, as: 'active' | 'leased'): void {
@@ -94,13 +96,36 @@ export class Members<R> {
     if (member.inFlight === 0) this.#settle(member);
   }
 
+  /** The peer takes no new calls on it: closed at once, or once its calls are over. */
+  refuse(member: Member<R>): void {
+    member.retirement = 'refusing';
+    member.retireReason = 'retired';
+    if (member.state === 'idle') this.drop(member, 'retired');
+  }
+
+  /** To be closed once its calls are over and there is another in its place. */
   retire(member: Member<R>, reason: CloseReason): void {
-    member.isRetiring = true;
-    if (member.state === 'idle') this.drop(member, reason);
+    if (member.retirement !== 'none') return;
+    member.retirement = 'due';
+    member.retireReason = reason;
+    // Calls that come meanwhile wait for the replacement, and in vain where its own calls are streams that do
+    // not end: after a third of the time they have, it takes calls again.
+    member.overdueAt = this.#clock.now() + Math.floor(this.#settings.acquireTimeoutMs / 3);
+    this.#options.dates.setAt(member.overdueAt);
+    this.#dropIfReplaced(member);
   }
 
   retireAll(): void {
     for (const member of this.#all) this.retire(member, 'retired');
+  }
+
+  /** Closes an idle one that is to be replaced and has not been, so that its replacement has a place. */
+  makeRoom(): void {
+    for (const member of this.#idle) {
+      if (member.retirement === 'none') continue;
+      this.drop(member, member.retireReason);
+      return;
+    }
   }
 
   find(resource: R): Member<R> | undefined {
@@ -162,6 +187,16 @@ export class Members<R> {
     if (member === undefined || sign === undefined) return false;
     this.#idle.remove(member);
     member.move('validating');
+    // A third of the budget: a caller that meets a dead connection has time left for a live one.
+    const timeoutMs = Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3));
+    const ask = (): void => {
+      const dueAt = this.#clock.now() + timeoutMs;
+      const onTimeout = (): void => {
+        if (wasFrozen(this.#clock.now() - dueAt, timeoutMs)) ask();
+        else answer(false);
+      };
+      this.#validating.set(member, this.#clock.setTimeout(onTimeout, timeoutMs));
+    };
     const answer = (isAlive: boolean): void => {
       // Answered before, or lost meanwhile.
       if (!this.#endValidation(member)) return;
@@ -169,14 +204,7 @@ export class Members<R> {
       else this.drop(member, 'invalid');
       answered();
     };
-    // A third of the budget: a caller that meets a dead connection has time left for a live one.
-    const timeoutMs = Math.max(1, Math.floor(this.#settings.acquireTimeoutMs / 3));
-    this.#validating.set(
-      member,
-      this.#clock.setTimeout(() => {
-        answer(false);
-      }, timeoutMs),
-    );
+    ask();
     sign.then(
       () => {
         answer(true);
@@ -192,8 +220,10 @@ export class Members<R> {
   sweep(now: number): void {
     this.#sweepIdle(now);
     for (const member of this.#all) {
-      if (now >= member.retireAt) this.retire(member, 'lifetime');
-      else this.#options.dates.setAt(member.retireAt);
+      if (member.retirement === 'none' && now >= member.retireAt) this.retire(member, 'lifetime');
+      if (member.retirement === 'due' && now >= member.overdueAt) member.retirement = 'overdue';
+      if (member.retirement === 'none') this.#options.dates.setAt(member.retireAt);
+      if (member.retirement === 'due') this.#options.dates.setAt(member.overdueAt);
     }
   }
 
@@ -205,14 +235,27 @@ export class Members<R> {
     }
   }
 
+  /** The idle member that was used last and needs no question; one to be replaced only where there is no other. */
+  #pickIdle(): Member<R> | undefined {
+    let retiring: Member<R> | undefined;
+    for (let member = this.#idle.first; member !== undefined; member = member.next) {
+      if (!this.#isFresh(member)) continue;
+      if (member.retirement === 'none') return member;
+      retiring ??= member;
+    }
+    return retiring;
+  }
+
   #leastLoaded(): Member<R> | undefined {
     let best: Member<R> | undefined;
+    let overdue: Member<R> | undefined;
     for (const member of this.#all) {
-      const { state, isReserved, isRetiring, inFlight } = member;
-      if (state !== 'active' || isReserved || isRetiring || inFlight >= this.slots) continue;
-      if (best === undefined || inFlight < best.inFlight) best = member;
+      const { state, isReserved, retirement, inFlight } = member;
+      if (state !== 'active' || isReserved || inFlight >= this.slots) continue;
+      if (retirement === 'none' && (best === undefined || inFlight < best.inFlight)) best = member;
+      if (retirement === 'overdue' && (overdue === undefined || inFlight < overdue.inFlight)) overdue = member;
     }
-    return best;
+    return best ?? overdue;
   }
 
   #isFresh(member: Member<R>): boolean {
@@ -227,9 +270,19 @@ export class Members<R> {
   #settle(member: Member<R>): void {
     const { mode, max } = this.#settings;
     member.move('idle');
-    if (member.isRetiring) this.drop(member, this.#clock.now() >= member.retireAt ? 'lifetime' : 'retired');
+    // In a full pool its replacement needs its place.
+    const isInTheWay = member.retirement !== 'none' && this.size >= max;
+    if (member.retirement === 'refusing' || isInTheWay) this.drop(member, member.retireReason);
     else if (mode === 'short' || this.size > max) this.drop(member, 'surplus');
-    else this.#toIdle(member);
+    else {
+      this.#toIdle(member);
+      this.#dropIfReplaced(member);
+    }
+  }
+
+  #dropIfReplaced(member: Member<R>): void {
+    if (member.retirement === 'none' || member.state !== 'idle' || this.staying < this.#settings.min) return;
+    this.drop(member, member.retireReason);
   }
 
   #toIdle(member: Member<R>): void {

@@ -1,12 +1,16 @@
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { DialFailure } from './dial-gate.js';
-import type { PoolStats } from './stats.js';
+import type { PoolGauges } from './stats.js';
 
 /** What the errors of a pool tell about it. */
 export interface PoolSituation {
   readonly label: string;
-  readonly stats: PoolStats;
+  readonly stats: PoolGauges;
+  readonly waiting: number;
+  /** Of each pool. */
   readonly max: number;
+  /** How many pools serve the queue. */
+  readonly pools: number;
   readonly now: number;
   readonly lastFailure: DialFailure | undefined;
 }
@@ -25,10 +29,10 @@ export function acquireTimeout(elapsedMs: number, situation: PoolSituation): Poo
 }
 
 export function poolExhausted(situation: PoolSituation): PooledTcpError {
-  const { label, stats, lastFailure } = situation;
+  const { label, waiting, lastFailure } = situation;
   return new PooledTcpError(
     'PTCP_POOL_EXHAUSTED',
-    `${stats.waiting} callers already wait for a connection to ${label}, as many as pool.maxWaiters allows (${counts(situation)})`,
+    `${waiting} callers already wait for a connection to ${label}, as many as pool.maxWaiters allows (${counts(situation)})`,
     { cause: lastFailure?.error },
   );
 }
@@ -40,7 +44,8 @@ export function acquireAborted(signal: AbortSignal, elapsedMs: number): PooledTc
   });
 }
 
-function counts({ stats, max }: PoolSituation): string {
-  const { total, idle, active, connecting, waiting } = stats;
-  return `total ${total}, idle ${idle}, active ${active}, connecting ${connecting}, waiting ${waiting}, max ${max}`;
+function counts({ stats, waiting, max, pools }: PoolSituation): string {
+  const { total, idle, active, connecting } = stats;
+  const limit = pools > 1 ? `max ${max} at each of ${pools} endpoints` : `max ${max}`;
+  return `total ${total}, idle ${idle}, active ${active}, connecting ${connecting}, waiting ${waiting}, ${limit}`;
 }

@@ -3,7 +3,7 @@ import type { BackoffSettings } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import { DialGate } from './dial-gate.js';
+import { DialGate, type DialFailure } from './dial-gate.js';
 import { Dials } from './dials.js';
 import type { Factory } from './factory.js';
 import { Lease, WholeLease, type LeaseOwner } from './lease.js';
@@ -27,6 +27,8 @@ export interface PoolEvents<R> {
 export interface PoolOptionsInternal<R> {
   /** For messages, e.g. `orders at 127.0.0.1:4000`. */
   readonly label: string;
+  /** The same where several pools serve one queue, e.g. `any endpoint of orders`. */
+  readonly sharedLabel?: string;
   readonly settings: PoolSettings;
   readonly backoff: BackoffSettings;
   readonly clock: Clock;
@@ -70,6 +72,8 @@ const TRANSITIONS: Readonly<Record<PoolState, readonly PoolState[]>> = {
 const CALLS_FOR_ONE = 64;
 /** What most callers want. */
 const ONE_SLOT: Wanted = { whole: false, origin: undefined };
+/** A connection that has lived for so long was a success, even if it carried no call. */
+const PROVEN_AFTER_MS = 5_000;
 /** An alarm this late means that the process did not run, and not that connections were idle. */
 const FROZEN_FROM_MS = 1_000;
 
@@ -85,6 +89,7 @@ const FROZEN_FROM_MS = 1_000;
  */
 export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   readonly #label: string;
+  readonly #sharedLabel: string;
   #settings: PoolSettings;
   readonly #clock: Clock;
   readonly #events: PoolEvents<R>;
@@ -110,6 +115,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   constructor(factory: Factory<R>, options: PoolOptionsInternal<R>) {
     const { label, settings, backoff, clock, events = {}, random = Math.random } = options;
     this.#label = label;
+    this.#sharedLabel = options.sharedLabel ?? label;
     this.#settings = settings;
     this.#clock = clock;
     this.#events = events;
@@ -167,7 +173,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#servesQueue ? this.#dials.size + this.#members.validating : 0;
   }
 
-  /** The dial that failed last, while none has succeeded since. */
+  /** The dial that failed last, while none has succeeded since, and when. */
+  get failure(): DialFailure | undefined {
+    return this.#gate.lastFailure;
+  }
+
+  /** The same, its error only. */
   get lastFailure(): unknown {
     return this.#gate.lastFailure?.error;
   }
@@ -242,11 +253,11 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#wait(wanted, options?.timeoutMs, signal);
   }
 
-  /** Takes a resource out of use: no new work, closed once free. Refilled up to `min`. */
+  /** The peer takes no new calls on it: no new work, closed once free. Refilled up to `min`. */
   retire(resource: R): void {
     const member = this.#members.find(resource);
     if (member === undefined) return;
-    this.#members.retire(member, 'retired');
+    this.#members.refuse(member);
     this.pump();
   }
 
@@ -311,6 +322,10 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (lease instanceof WholeLease) this.#leases.remove(lease as WholeLease<R>);
     this.#slotsTaken -= 1;
     if (member.state === 'gone') return;
+    if (!member.isProven) {
+      member.isProven = true;
+      this.#gate.proven();
+    }
     if (isHealthy) this.#members.giveBack(member);
     else this.#members.drop(member, 'discarded');
     if ((member.state as MemberState) === 'gone') {
@@ -332,6 +347,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     const member = this.#members.pick(whole);
     if (member !== undefined && member.inFlight >= CALLS_FOR_ONE * this.#members.size && this.#dials.size === 0)
       this.#dialUpTo(1);
+    // A connection that is idle and only has to be asked first is better than one more call on a busy one.
+    if (member !== undefined && member.inFlight > 0 && this.#members.idle > 0)
+      this.#members.validateNext(this.#onValidated);
     return member;
   }
 
@@ -456,8 +474,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   }
 
   #dialMissing(): void {
-    if (this.#room <= 0) return;
+    if (!this.#gate.isOpen) return;
     const missing = this.#state === 'open' ? this.#settings.min - this.#members.staying - this.#dials.size : 0;
+    if (missing > 0 && this.#members.size + this.#dials.size >= this.#settings.max) this.#members.makeRoom();
     this.#dialUpTo(Math.max(missing, this.#demand()));
   }
 
@@ -474,7 +493,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #admit(resource: R): (reason: PooledTcpError) => void {
     const { min, mode } = this.#settings;
     this.#created += 1;
-    this.#gate.succeeded();
+    this.#gate.opened();
     const member = this.#members.add(resource);
     this.#events.created?.(resource);
     if (this.#members.size >= min) this.#settleWarmers();
@@ -497,6 +516,13 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   #onLost(member: Member<R>, reason: PooledTcpError): void {
     if (member.state === 'gone') return;
     this.#members.drop(member, 'lost', reason);
+    // A peer that accepts connections and drops them at once is as good as one that refuses them.
+    const isStillborn = !member.isProven && this.#clock.now() - member.bornAt < PROVEN_AFTER_MS;
+    if (isStillborn) {
+      this.#onDialFailed(reason);
+      return;
+    }
+    this.#gate.proven();
     this.pump();
     this.#queue.pumpOthers(this);
   }
@@ -562,12 +588,15 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   }
 
   #situation(): PoolSituation {
+    const { stats, pools, failure } = this.#queue.situation();
     return {
-      label: this.#label,
-      stats: this.stats(),
+      label: pools > 1 ? this.#sharedLabel : this.#label,
+      stats,
+      waiting: this.#queue.size,
       max: this.#settings.max,
+      pools,
       now: this.#clock.now(),
-      lastFailure: this.#gate.lastFailure,
+      lastFailure: failure,
     };
   }
 }

@@ -2,7 +2,9 @@ import { Alarm } from '../common/alarm.js';
 import type { Clock } from '../common/clock.js';
 import { LinkedList, type Linked } from '../common/linked-list.js';
 import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { DialFailure } from './dial-gate.js';
 import type { Lease } from './lease.js';
+import { sumGauges, type PoolGauges, type PoolStats } from './stats.js';
 
 /** What a caller asks for. */
 export interface Wanted {
@@ -49,6 +51,9 @@ export class Waiter<R> implements Linked<Waiter<R>> {
 export interface WaitQueuePool {
   /** Resources on their way: dials and validations. */
   readonly supply: number;
+  /** The dial that failed last, while none has succeeded since. */
+  readonly failure: DialFailure | undefined;
+  stats(): PoolStats;
   readonly isDraining: boolean;
   /** Serves waiters, and dials for them where it may. */
   pump(): void;
@@ -98,6 +103,17 @@ export class WaitQueue<R> {
   /** All pools are about to drain: until then, none takes the one beside it for one that goes on. */
   drain(): void {
     this.#isEnding = true;
+  }
+
+  /** Counts of all pools together, and the latest of their failed dials. */
+  situation(): { stats: PoolGauges; pools: number; failure: DialFailure | undefined } {
+    const pools = [...this.#pools];
+    const failures = pools.map(({ failure }) => failure).filter((failure) => failure !== undefined);
+    return {
+      stats: sumGauges(pools.map((pool) => pool.stats())),
+      pools: pools.length,
+      failure: failures.sort((a, b) => b.at - a.at)[0],
+    };
   }
 
   join(pool: WaitQueuePool): void {

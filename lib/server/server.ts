@@ -222,6 +222,7 @@ export class TcpServer implements SessionHost {
 
 function peerOf(socket: Socket): string {
   const { remoteAddress, remotePort, remoteFamily } = socket;
-  if (remoteAddress === undefined) return 'unix socket';
+  // A socket that is closed has no address any more; one on a Unix socket never had.
+  if (remoteAddress === undefined) return socket.destroyed ? 'a client that is gone' : 'unix socket';
   return `${remoteFamily === 'IPv6' ? `[${remoteAddress}]` : remoteAddress}:${remotePort ?? 0}`;
 }

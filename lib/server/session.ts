@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { wasFrozen } from '../common/frozen.js';
 import { MAX_TIMER_MS } from '../common/options.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { Connection, type ConnectionOwner } from '../connection/connection.js';
@@ -372,10 +373,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
 
   /** One timer a session, moved only when it fires: traffic costs a time stamp and no more. */
   #watchIdle(delayMs: number): void {
-    this.#idleTimer = this.#host.clock.setTimeout(() => {
-      const { idleTimeoutMs } = this.#host.settings;
-      const idleMs = this.#host.clock.now() - this.#connection.heartbeat.lastReadAt;
-      if (this.#calls.size > 0) this.#watchIdle(idleTimeoutMs);
+    const { clock, settings } = this.#host;
+    const dueAt = clock.now() + delayMs;
+    this.#idleTimer = clock.setTimeout(() => {
+      const { idleTimeoutMs } = settings;
+      const idleMs = clock.now() - this.#connection.heartbeat.lastReadAt;
+      if (this.#calls.size > 0 || wasFrozen(clock.now() - dueAt, delayMs)) this.#watchIdle(idleTimeoutMs);
       else if (idleMs < idleTimeoutMs) this.#watchIdle(idleTimeoutMs - idleMs);
       else this.#closeIdle(idleMs);
     }, delayMs);

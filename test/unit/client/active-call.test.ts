@@ -167,12 +167,15 @@ describe('an abort', () => {
     expect(client.stats().inFlight).toBe(0);
   });
 
-  it('before the request has left its tick leaves it unsent', async () => {
-    const { ask } = await connectedClientOf();
+  it('in the tick of the request says that it was sent: request and cancel leave together, and the handler may run', async () => {
+    const { ask, at } = await connectedClientOf();
     const abort = new AbortController();
     const { replies } = ask('slow', { signal: abort.signal });
     abort.abort();
-    expect(replies.error).toMatchObject({ code: 'PTCP_ABORTED', sent: false });
+    expect(replies.error).toMatchObject({ code: 'PTCP_ABORTED', sent: true });
+    await settled();
+    expect(at('a:1').calls).toHaveLength(1);
+    expect(at('a:1').lastCall.isRunning).toBe(false);
   });
 
   it('ends a call that waits for a connection', async () => {
@@ -288,16 +291,30 @@ describe('a request that has not left', () => {
   });
 
   it('is given up after four attempts', async () => {
+    const { at, ask, client } = await connectedClientOf({ endpoints: ['a:1', 'b:1'] });
+    for (const address of ['a:1', 'b:1']) {
+      at(address).onCall = (call) => {
+        call.fail('overloaded', 'full');
+      };
+    }
+    const { replies } = ask('sum');
+    await settled();
+    await settled();
+    expect(replies.error).toMatchObject({ code: 'PTCP_SERVER_OVERLOADED', sent: false });
+    expect(at('a:1').calls.length + at('b:1').calls.length).toBe(4);
+    expect(client.stats()).toMatchObject({ retries: 3, failures: 1, inFlight: 0 });
+  });
+
+  it('is not repeated at the one server there is, when that is full', async () => {
     const { at, ask, client } = await connectedClientOf();
     at('a:1').onCall = (call) => {
       call.fail('overloaded', 'full');
     };
     const { replies } = ask('sum');
     await settled();
-    await settled();
     expect(replies.error).toMatchObject({ code: 'PTCP_SERVER_OVERLOADED', sent: false });
-    expect(at('a:1').calls).toHaveLength(4);
-    expect(client.stats()).toMatchObject({ retries: 3, failures: 1, inFlight: 0 });
+    expect(at('a:1').calls).toHaveLength(1);
+    expect(client.stats()).toMatchObject({ retries: 0, failures: 1 });
   });
 
   it('is not repeated where no other server would do better', async () => {

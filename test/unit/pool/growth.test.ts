@@ -33,8 +33,10 @@ describe('keeping the minimum', () => {
   });
 
   it('refills it when a resource is lost', async () => {
-    const { pool, factory } = await warmPoolOf({ min: 2 });
-    factory.dials[0]?.resource.lose();
+    const { pool } = await warmPoolOf({ min: 2 });
+    const lease = await pool.acquire();
+    lease.release();
+    lease.member.resource.lose();
     expect(pool.stats()).toMatchObject({ total: 1, connecting: 1 });
     await settled();
     expect(pool.stats()).toMatchObject({ total: 2, idle: 2, closed: { lost: 1 } });
@@ -150,6 +152,28 @@ describe('a dial that fails', () => {
     expect(pool.lastFailure).toBeUndefined();
   });
 
+  it('includes one whose resource is lost before it was of any use: the delays go on growing', async () => {
+    const { pool, factory, clock, reports } = poolOf({ min: 1 });
+    pool.start();
+    for (let i = 0; i < 5; i++) {
+      await settled();
+      for (const resource of factory.openResources) resource.lose('closed right after the hello');
+      await clock.run(2_000, 50);
+    }
+    expect(reports.failures.map(({ retryInMs }) => retryInMs)).toEqual([100, 200, 400, 800, 1_000]);
+    expect(factory.dials.length).toBe(6);
+    pool.destroy();
+  });
+
+  it('does not include one whose resource lived for some time without a call', async () => {
+    const { pool, factory, clock, reports } = await warmPoolOf({ min: 1, idleTimeoutMs: 0 });
+    await clock.run(5_000);
+    factory.openResources[0]?.lose();
+    expect(pool.stats().connecting).toBe(1);
+    expect(reports.failures).toEqual([]);
+    pool.destroy();
+  });
+
   it('begins with the first delay again after a success', async () => {
     const { pool, factory, clock, reports } = poolOf({ min: 1 }, new FakeFactory({ dialling: 'fails' }));
     pool.start();
@@ -158,6 +182,7 @@ describe('a dial that fails', () => {
     factory.dialling = 'succeeds';
     await clock.run(400, 50);
     expect(pool.size).toBe(1);
+    (await pool.acquire()).release();
     factory.dialling = 'fails';
     factory.dials.at(-1)?.resource.lose();
     await settled();

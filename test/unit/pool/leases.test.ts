@@ -40,6 +40,7 @@ describe('a lease', () => {
 
   it('outlives the loss of its resource, and its release changes nothing then', async () => {
     const { pool, factory } = await warmPoolOf({ min: 1, max: 1 });
+    (await pool.acquire()).release();
     const lease = await pool.acquire();
     lease.resource.lose();
     await settled();

@@ -56,6 +56,17 @@ describe('an idle resource above the minimum', () => {
   });
 });
 
+/** A pool of one resource that is being asked for a sign of life, and the caller who waits for it. */
+async function silentPoolOf() {
+  const all = await warmPoolOf(
+    { min: 1, max: 1, acquireTimeoutMs: 60_000 },
+    new FakeFactory({ validates: true, dialling: 'succeeds' }),
+  );
+  all.clock.advance(1_000);
+  const given = outcomeOf(all.pool.acquire());
+  return { ...all, given };
+}
+
 describe('a lifetime', () => {
   it('ends between three quarters of it and the whole, at random', async () => {
     for (const [random, ageMs] of [
@@ -68,6 +79,7 @@ describe('a lifetime', () => {
       clock.advance(ageMs - 1);
       expect(factory.reasons).toEqual([]);
       clock.advance(1);
+      await settled();
       expect(factory.reasons).toEqual(['lifetime']);
       pool.destroy();
     }
@@ -88,6 +100,50 @@ describe('a lifetime', () => {
 });
 
 describe('retiring', () => {
+  it('of idle resources leaves each in place until its replacement is there', async () => {
+    const { pool, factory } = await warmPoolOf({ min: 2, max: 4 }, new FakeFactory({ dialling: 'succeeds' }));
+    factory.dialling = 'by hand';
+    pool.evict();
+    await settled();
+    expect(pool.stats()).toMatchObject({ total: 2, idle: 2, connecting: 2 });
+    factory.next.succeed();
+    factory.next.succeed();
+    await settled();
+    expect(pool.stats()).toMatchObject({ total: 2, idle: 2, connecting: 0, closed: { retired: 2 } });
+    expect(factory.openResources.map(({ id }) => id)).toEqual([3, 4]);
+    pool.destroy();
+  });
+
+  it('goes one by one in a pool that is full', async () => {
+    const { pool, factory } = await warmPoolOf({ min: 3, max: 3 }, new FakeFactory({ dialling: 'succeeds' }));
+    factory.dialling = 'by hand';
+    pool.evict();
+    for (let left = 2; left >= 0; left--) {
+      expect(pool.stats()).toMatchObject({ total: 2, connecting: 1 });
+      factory.next.succeed();
+      await settled();
+    }
+    expect(pool.stats()).toMatchObject({ total: 3, idle: 3, connecting: 0 });
+    expect(factory.openResources.map(({ id }) => id)).toEqual([4, 5, 6]);
+    pool.destroy();
+  });
+
+  it('of resources whose calls do not end lets them take calls again, where nothing can replace them', async () => {
+    const { pool, clock } = await warmPoolOf({ mode: 'shared', min: 1, max: 1, acquireTimeoutMs: 3_000 });
+    const stream = await pool.acquire();
+    pool.evict();
+    const call = outcomeOf(pool.acquire());
+    await clock.run(999);
+    expect(call.isSettled).toBe(false);
+    await clock.run(1);
+    expect(call.value?.resource).toBe(stream.resource);
+    call.value?.release();
+    stream.release();
+    await settled();
+    expect(pool.stats()).toMatchObject({ total: 1, idle: 1, closed: { retired: 1 } });
+    pool.destroy();
+  });
+
   it('closes an idle resource at once and another on release, and refills the minimum', async () => {
     const { pool, factory } = await warmPoolOf({ min: 2 });
     const lease = await pool.acquire();
@@ -193,6 +249,19 @@ describe('validation', () => {
     await settled();
     expect(lease.value?.resource.id).toBe(2);
     await expectNothingLeft(all);
+  });
+
+  it('gives a resource its time again when the process was frozen meanwhile', async () => {
+    const { pool, clock, factory, given } = await silentPoolOf();
+    clock.freeze(5_000);
+    clock.advance(1);
+    await settled();
+    expect(factory.reasons).toEqual([]);
+    factory.validations[0]?.pass();
+    await settled();
+    expect(given.error ?? given.value?.resource.id).toBeDefined();
+    expect(pool.size).toBe(1);
+    pool.destroy();
   });
 
   it('leaves no timer when the pool is destroyed meanwhile', async () => {

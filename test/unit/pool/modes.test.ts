@@ -46,6 +46,24 @@ describe('mode shared', () => {
     expect(factory.dials).toHaveLength(2);
   });
 
+  it('has a silent resource asked, rather than leaving it idle beside a busy one', async () => {
+    const { pool, clock, factory } = await warmPoolOf(
+      { ...shared, min: 2, max: 2 },
+      new FakeFactory({ validates: true, dialling: 'succeeds' }),
+    );
+    clock.advance(1_000);
+    const first = outcomeOf(pool.acquire());
+    factory.validations[0]?.pass();
+    await settled();
+    expect(first.isSettled).toBe(true);
+    expect(pool.tryAcquire()?.resource).toBe(first.value?.resource);
+    expect(factory.validations).toHaveLength(2);
+    factory.validations[1]?.pass();
+    await settled();
+    expect(pool.tryAcquire()?.resource).not.toBe(first.value?.resource);
+    pool.destroy();
+  });
+
   it('grows with the square root of the load, so that each write still carries many calls', async () => {
     const { pool, factory } = await warmPoolOf({ ...shared, min: 1, max: 10, maxInFlight: 10_000 });
     const connectionsAt: number[] = [];
