@@ -208,7 +208,7 @@ export class PooledTcpClient
       this.#client.call(this.#message(pattern, data, metadata), reply, { timeoutMs, signal });
     } catch (error) {
       // A bad option, or a dispatch hook that threw: a promise rejects, it does not throw.
-      return Promise.reject(error);
+      reply.fail(error);
     }
     return reply.promise;
   }

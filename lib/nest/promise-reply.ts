@@ -6,7 +6,7 @@ export class PromiseReply<T> implements ReplyObserver {
   readonly promise: Promise<T>;
   readonly #route: string;
   #resolve!: (value: T) => void;
-  #reject!: (error: PooledTcpError) => void;
+  #reject!: (error: unknown) => void;
   #value: unknown = undefined;
 
   constructor(route: string) {
@@ -26,6 +26,11 @@ export class PromiseReply<T> implements ReplyObserver {
   }
 
   failed(error: PooledTcpError): void {
+    this.#reject(error);
+  }
+
+  /** The request did not even begin: a bad option, or a hook that threw. */
+  fail(error: unknown): void {
     this.#reject(error);
   }
 
