@@ -121,12 +121,7 @@ export class PooledTcpServer
       void this.#run(handler, call, context);
       return;
     }
-    // Nest's own instrumentation points: the hook decides when the handler runs.
-    this.onProcessingStartHook(this.transportId, context, () =>
-      this.#run(handler, call, context, () => {
-        (this.onProcessingEndHook as typeof this.onProcessingEndHook | undefined)?.(this.transportId, context);
-      }),
-    );
+    this.#runWithHooks(handler, call, context);
   }
 
   /** An event arrived. */
@@ -138,6 +133,25 @@ export class PooledTcpServer
     });
   }
 
+  /** Nest's own instrumentation points: the start hook decides when the handler runs. A defect in one is its own. */
+  #runWithHooks(handler: MessageHandler, call: ServerCall, context: PooledTcpContext): void {
+    const finished = (): void => {
+      try {
+        const endHook = this.onProcessingEndHook as typeof this.onProcessingEndHook | undefined;
+        endHook?.(this.transportId, context);
+      } catch (error) {
+        this.logger.error(`the processing end hook threw: ${describeCause(error)}`);
+      }
+    };
+    try {
+      this.onProcessingStartHook(this.transportId, context, () => this.#run(handler, call, context, finished));
+    } catch (error) {
+      this.logger.error(`the processing start hook threw: ${describeCause(error)}`);
+      this.#fail(call, error);
+    }
+  }
+
+  /** @param finished called once the handler, and the stream it may have returned, is done */
   async #run(
     handler: MessageHandler,
     call: ServerCall,
@@ -146,16 +160,18 @@ export class PooledTcpServer
   ): Promise<void> {
     try {
       const result: unknown = await handler(call.data, context);
-      if (isObservable(result))
-        replyWith(result, call, (error) => {
+      if (isObservable(result)) {
+        const onError = (error: unknown): void => {
           this.#fail(call, error);
-        });
-      else call.respond(result);
+        };
+        replyWith(result, call, onError, finished);
+        return;
+      }
+      call.respond(result);
     } catch (error) {
       this.#fail(call, error);
-    } finally {
-      finished?.();
     }
+    finished?.();
   }
 
   /** What Nest's filters made of an exception goes to the caller as it is; a bare `Error` would be `{}` as JSON. */

@@ -4,8 +4,15 @@ import type { ServerCall } from '../server/server-call.js';
 /**
  * Answers a call with what an Observable emits. The last value is held back until the end of the microtask
  * queue, so that a stream of one value, which is what every interceptor makes of a plain result, is one frame.
+ *
+ * @param finished called once, when the stream has ended or nobody wants it any more
  */
-export function replyWith(stream: Observable<unknown>, call: ServerCall, onError: (error: unknown) => void): void {
+export function replyWith(
+  stream: Observable<unknown>,
+  call: ServerCall,
+  onError: (error: unknown) => void,
+  finished?: () => void,
+): void {
   let held: { value: unknown } | undefined;
   const release = (): void => {
     if (held === undefined) return;
@@ -32,6 +39,7 @@ export function replyWith(stream: Observable<unknown>, call: ServerCall, onError
       onError(error);
     },
   });
+  if (finished !== undefined) subscription.add(finished);
   call.onCancel(() => {
     subscription.unsubscribe();
   });
