@@ -241,10 +241,10 @@ export class Client implements ConnectionSource {
     this.#retries += 1;
   }
 
-  #roundTripMs(address: string): number | undefined {
+  #roundTripMs(address: string): number | null {
     const measured = [...this.#connections]
       .filter(({ peer }) => peer === address)
       .map(({ roundTripMs }) => roundTripMs);
-    return measured.find((roundTripMs) => roundTripMs !== undefined);
+    return measured.find((roundTripMs) => roundTripMs !== undefined) ?? null;
   }
 }

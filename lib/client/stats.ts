@@ -8,8 +8,8 @@ export interface ClientStats extends PoolGauges, PoolCounters {
   /** Callers that wait for a connection. */
   readonly waiting: number;
   readonly endpoints: readonly (EndpointStats & {
-    /** Round trip of the last heartbeat in milliseconds, once one was answered. */
-    readonly roundTripMs: number | undefined;
+    /** Round trip of the last heartbeat in milliseconds, once one was answered; null before. */
+    readonly roundTripMs: number | null;
   })[];
   /** Requests started. */
   readonly requests: number;

@@ -27,8 +27,8 @@ export type EndpointState = 'ready' | 'connecting' | 'failing' | 'draining';
 export interface EndpointStats extends PoolGauges, PoolCounters {
   readonly address: string;
   readonly state: EndpointState;
-  /** Until when it gets no calls after repeated failures, in milliseconds since the epoch; undefined otherwise. */
-  readonly ejectedUntil: number | undefined;
+  /** Until when it gets no calls after repeated failures, in milliseconds since the epoch; null otherwise. */
+  readonly ejectedUntil: number | null;
 }
 
 export interface ClusterOptions<R> {
@@ -374,7 +374,7 @@ export class Cluster<R> {
     return Object.freeze({
       address: target.address,
       state: isLeaving ? 'draining' : endpointState(pool, stats.total),
-      ejectedUntil: undefined,
+      ejectedUntil: null,
       ...stats,
     });
   }

@@ -349,7 +349,7 @@ describe('stats', () => {
     await settled();
     const stats = cluster.stats();
     expect(stats).toMatchObject([
-      { address: A, state: 'ready', total: 1, idle: 1, active: 0, connecting: 0, ejectedUntil: undefined },
+      { address: A, state: 'ready', total: 1, idle: 1, active: 0, connecting: 0, ejectedUntil: null },
       { address: B, state: 'failing', total: 0, dialFailures: 1 },
       { address: 'c:3', state: 'connecting', total: 0, connecting: 1 },
     ]);
