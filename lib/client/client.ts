@@ -179,6 +179,11 @@ export class Client implements ConnectionSource {
     });
   }
 
+  /** Whether anything has been dialled yet; with `prewarm: false` only the first call does so. */
+  get isStarted(): boolean {
+    return this.#cluster.isStarted;
+  }
+
   /** Open connections, for diagnosis. */
   get connections(): readonly ClientConnection[] {
     return [...this.#connections];

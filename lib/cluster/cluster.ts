@@ -180,6 +180,11 @@ export class Cluster<R> {
     for (const { pool } of this.#endpoints) pool.resume();
   }
 
+  /** Whether anything has been resolved or dialled yet: by the prewarm, or by the first call. */
+  get isStarted(): boolean {
+    return this.#state !== 'new';
+  }
+
   /** Endpoints in the set. */
   get size(): number {
     return this.#endpoints.length;

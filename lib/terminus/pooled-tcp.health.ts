@@ -30,7 +30,7 @@ export interface PooledTcpHealthDetails {
  * Health of a live pool, for `@nestjs/terminus`. It reads the pool's own state and opens nothing, so it may be
  * asked as often as wanted and says what callers would meet.
  *
- * - `up`: every endpoint has its `min` connections
+ * - `up`: every endpoint has its `min` connections, or the pool is not in use yet (`prewarm: false`)
  * - `degraded`: some endpoint has fewer, or none
  * - `down`: no endpoint is usable, or the application is shutting down
  *
@@ -73,6 +73,8 @@ export class PooledTcpHealthIndicator {
     const session = this.#health.check(key);
     const details = describe(stats);
     if (client.isShuttingDown) return session.down({ ...details, message: 'shutting down' });
+    // With prewarm: false nothing is known before the first call, and to ask would be to open something.
+    if (!client.unwrap().isStarted) return session.up({ ...details, message: 'not in use yet' });
     const usable = stats.endpoints.filter(({ state }) => state === 'ready');
     if (usable.length === 0) return session.down({ ...details, message: 'no endpoint is usable' });
     const short = stats.endpoints.filter(

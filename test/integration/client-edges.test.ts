@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { PooledTcpClient } from '../../lib/index.js';
+import type { ModuleRef } from '@nestjs/core';
+import { HealthIndicatorService } from '@nestjs/terminus';
+import type { PooledTcpClient } from '../../lib/index.js';
+import { PooledTcpHealthIndicator } from '../../lib/terminus/index.js';
 import { Scope } from '../support/nest-app.js';
 
 @Controller()
@@ -79,5 +82,20 @@ describe('a required prewarm that fails', () => {
     const client = scope.client(1, { pool: { prewarmTimeoutMs: 100 } });
     await expect(client.connect()).rejects.toMatchObject({ code: 'PTCP_POOL_PREWARM_FAILED' });
     await expect(client.connect()).rejects.toMatchObject({ code: 'PTCP_POOL_PREWARM_FAILED' });
+  });
+});
+
+describe('the health of a pool that nobody has used yet', () => {
+  it('is up, since nothing speaks against it and nothing is opened to find out', async () => {
+    const { port } = await scope.server([EchoController]);
+    const client = scope.client(port, { pool: { min: 1, max: 2, prewarm: false } });
+    const health = new PooledTcpHealthIndicator({} as ModuleRef, new HealthIndicatorService());
+    await client.onApplicationBootstrap();
+    expect(await health.isHealthy('pool', { pool: client })).toMatchObject({
+      pool: { status: 'up', total: 0, message: 'not in use yet' },
+    });
+    expect(client.stats().created).toBe(0);
+    await client.request('echo', 1);
+    expect(await health.isHealthy('pool', { pool: client })).toMatchObject({ pool: { status: 'up', total: 1 } });
   });
 });
