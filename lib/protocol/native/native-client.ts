@@ -1,9 +1,9 @@
-import { isErrorCode, type PooledTcpErrorCode } from '../../errors/codes.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { FrameDecoder } from '../../framing/framing.js';
 import { isRecord } from '../json.js';
 import { FAILURES, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
 import { violation, type ClientProtocol } from '../protocol.js';
+import { receiveControl } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
 import { encodePattern, NativeEncoder } from './native-encoder.js';
@@ -58,15 +58,15 @@ export class NativeClientProtocol implements ClientProtocol {
   }
 
   cancel(id: number): void {
-    this.#encoder.write(TYPE.cancel, 0, 4, (slab, at) => slab.writeUInt32BE(id, at));
+    this.#encoder.writeNumber(TYPE.cancel, id);
   }
 
   ping(token: number): void {
-    this.#encoder.write(TYPE.ping, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+    this.#encoder.writeNumber(TYPE.ping, token);
   }
 
   pong(token: number): void {
-    this.#encoder.write(TYPE.pong, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+    this.#encoder.writeNumber(TYPE.pong, token);
   }
 
   #write(
@@ -134,17 +134,8 @@ export class NativeClientProtocol implements ClientProtocol {
         if (payload !== undefined) this.#sink.push(route, payload.data);
         return;
       }
-      case TYPE.ping:
-        this.#sink.ping(frame.uint32());
-        return;
-      case TYPE.pong:
-        this.#sink.pong(frame.uint32());
-        return;
-      case TYPE.goaway:
-        this.#sink.goaway(readGoaway(frame));
-        return;
       default:
-        throw violation(`a message of type ${frame.type} sent to a client`);
+        receiveControl(frame, this.#sink, 'client');
     }
   }
 
@@ -162,14 +153,4 @@ function encodeMetadata(metadata: Metadata): Buffer {
   if (isRecord(metadata) && Object.values(metadata).every((value) => typeof value === 'string'))
     return Buffer.from(JSON.stringify(metadata), 'utf8');
   throw new PooledTcpError('PTCP_PAYLOAD_UNSERIALIZABLE', 'metadata must be an object whose values are strings');
-}
-
-export function readGoaway(frame: FrameReader): { code: PooledTcpErrorCode | undefined; message: string } {
-  const notice = frame.payload();
-  if (!isRecord(notice)) throw violation('a goaway without content');
-  const code = notice['code'];
-  return {
-    code: isErrorCode(code) ? code : undefined,
-    message: typeof notice['message'] === 'string' ? notice['message'] : 'no reason given',
-  };
 }

@@ -59,6 +59,11 @@ export class NativeEncoder {
     this.#writer.schedule();
   }
 
+  /** Writes a frame whose only field is a number: a call's id, or a heartbeat's token. */
+  writeNumber(type: number, number: number, data?: unknown): void {
+    this.write(type, 0, 4, (slab, at) => slab.writeUInt32BE(number, at), data);
+  }
+
   #check(frameBytes: number): void {
     if (frameBytes <= this.#maxFrameBytes) return;
     throw new PooledTcpError(

@@ -10,8 +10,8 @@ import {
   type ServerSink,
 } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
+import { receiveControl } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
-import { readGoaway } from './native-client.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
 import { encodePattern, NativeEncoder } from './native-encoder.js';
 
@@ -48,15 +48,15 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   response(id: CallId, data: unknown): void {
-    this.#encoder.write(TYPE.response, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at), data);
+    this.#encoder.writeNumber(TYPE.response, id as number, data);
   }
 
   item(id: CallId, data: unknown): void {
-    this.#encoder.write(TYPE.item, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at), data);
+    this.#encoder.writeNumber(TYPE.item, id as number, data);
   }
 
   completed(id: CallId): void {
-    this.#encoder.write(TYPE.end, 0, 4, (slab, at) => slab.writeUInt32BE(id as number, at));
+    this.#encoder.writeNumber(TYPE.end, id as number);
   }
 
   failure(id: CallId, kind: FailureKind, error: unknown): void {
@@ -86,11 +86,11 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   ping(token: number): void {
-    this.#encoder.write(TYPE.ping, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+    this.#encoder.writeNumber(TYPE.ping, token);
   }
 
   pong(token: number): void {
-    this.#encoder.write(TYPE.pong, 0, 4, (slab, at) => slab.writeUInt32BE(token, at));
+    this.#encoder.writeNumber(TYPE.pong, token);
   }
 
   #receive(frame: FrameReader): void {
@@ -118,17 +118,8 @@ export class NativeServerProtocol implements ServerProtocol {
       case TYPE.cancel:
         this.#sink.cancel(frame.uint32());
         return;
-      case TYPE.ping:
-        this.#sink.ping(frame.uint32());
-        return;
-      case TYPE.pong:
-        this.#sink.pong(frame.uint32());
-        return;
-      case TYPE.goaway:
-        this.#sink.goaway(readGoaway(frame));
-        return;
       default:
-        throw violation(`a message of type ${frame.type} sent to a server`);
+        receiveControl(frame, this.#sink, 'server');
     }
   }
 
