@@ -5,10 +5,3 @@ export interface DiagnosticLogger {
   error(message: string): void;
   debug?(message: string): void;
 }
-
-/** Says nothing. */
-export const silentLogger: DiagnosticLogger = {
-  log() {},
-  warn() {},
-  error() {},
-};

@@ -1,5 +1,5 @@
 const SLAB_BYTES = 64 * 1024;
-/** From here on a copy costs more than another entry in `writev`; see docs/benchmarks.md. */
+/** About where a copy comes to cost more than another entry in `writev`. */
 const REFERENCE_FROM_BYTES = 16 * 1024;
 const MAX_SPARE_SLABS = 16;
 

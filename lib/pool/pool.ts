@@ -85,7 +85,7 @@ const FROZEN_FROM_MS = 1_000;
  * - nobody waits while a slot is free;
  * - callers are served in the order in which they came;
  * - a slot is in one hand only, and every promise settles;
- * - counts are taken from the collections, never kept beside them.
+ * - counts of connections are taken from the collections, never kept beside them.
  */
 export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   readonly #label: string;

@@ -23,18 +23,15 @@ export class NestJsonClientProtocol implements ClientProtocol {
   readonly #sink: ClientSink;
   readonly #options: NestJsonOptions;
   readonly #decoder: NestFrameDecoder;
-  readonly #outgoing = new PacketPipe('PTCP_PAYLOAD_UNSERIALIZABLE');
-  readonly #incoming = new PacketPipe('PTCP_PAYLOAD_MALFORMED');
-  readonly #serialize: ((packet: unknown) => unknown) | undefined;
-  readonly #deserialize: ((packet: unknown) => unknown) | undefined;
+  readonly #outgoing: PacketPipe;
+  readonly #incoming: PacketPipe;
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NestJsonOptions) {
-    const { serializer, deserializer } = options;
     this.#writer = writer;
     this.#sink = sink;
     this.#options = options;
-    this.#serialize = serializer === undefined ? undefined : (packet) => serializer.serialize(packet);
-    this.#deserialize = deserializer === undefined ? undefined : (packet) => deserializer.deserialize(packet);
+    this.#outgoing = PacketPipe.serializing(options);
+    this.#incoming = PacketPipe.deserializing(options);
     this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
       let packet: unknown;
       try {
@@ -97,7 +94,6 @@ export class NestJsonClientProtocol implements ClientProtocol {
   #send(packet: unknown, fail: (error: PooledTcpError, isLate: boolean) => void): Promise<void> | undefined {
     return this.#outgoing.run(
       packet,
-      this.#serialize,
       (serialized) => {
         this.#write(serialized);
       },
@@ -114,7 +110,6 @@ export class NestJsonClientProtocol implements ClientProtocol {
     if (this.#takePong(packet)) return;
     void this.#incoming.run(
       packet,
-      this.#deserialize,
       (reply) => {
         this.#deliver(reply);
       },
@@ -138,9 +133,9 @@ export class NestJsonClientProtocol implements ClientProtocol {
   #deliver(packet: unknown): void {
     if (!isRecord(packet)) return;
     // Once more: where packets are shaped, a pong shows only now.
-    if (this.#deserialize !== undefined && this.#takePong(packet)) return;
+    if (this.#options.deserializer !== undefined && this.#takePong(packet)) return;
     const id = callId(packet['id']);
-    const foreign = this.#deserialize === undefined && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
+    const foreign = this.#options.deserializer === undefined && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
     if (foreign) {
       this.#sink.response(id, packet);
       return;

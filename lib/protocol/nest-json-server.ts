@@ -31,20 +31,17 @@ export class NestJsonServerProtocol implements ServerProtocol {
   readonly #sink: ServerSink;
   readonly #options: NestJsonServerOptions;
   readonly #decoder: NestFrameDecoder;
-  readonly #outgoing = new PacketPipe('PTCP_PAYLOAD_UNSERIALIZABLE');
-  readonly #incoming = new PacketPipe('PTCP_PAYLOAD_MALFORMED');
-  readonly #serialize: ((packet: unknown) => unknown) | undefined;
-  readonly #deserialize: ((packet: unknown) => unknown) | undefined;
+  readonly #outgoing: PacketPipe;
+  readonly #incoming: PacketPipe;
   #isFirst = true;
   #hasFrame = false;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NestJsonServerOptions) {
-    const { serializer, deserializer } = options;
     this.#writer = writer;
     this.#sink = sink;
     this.#options = options;
-    this.#serialize = serializer === undefined ? undefined : (packet) => serializer.serialize(packet);
-    this.#deserialize = deserializer === undefined ? undefined : (packet) => deserializer.deserialize(packet);
+    this.#outgoing = PacketPipe.serializing(options);
+    this.#incoming = PacketPipe.deserializing(options);
     this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
       this.#receiveFrame(bytes, start, end);
     });
@@ -142,7 +139,6 @@ export class NestJsonServerProtocol implements ServerProtocol {
     }
     void this.#incoming.run(
       packet,
-      this.#deserialize,
       (request) => {
         this.#deliver(request);
       },
@@ -168,7 +164,6 @@ export class NestJsonServerProtocol implements ServerProtocol {
   #reply(id: CallId, packet: Record<string, unknown>): void {
     void this.#outgoing.run(
       packet,
-      this.#serialize,
       (serialized) => {
         this.#write(serialized);
       },

@@ -41,25 +41,35 @@ type PacketFailed = (error: PooledTcpError, isLate: boolean) => void;
  */
 export class PacketPipe {
   readonly #code: PooledTcpErrorCode;
+  readonly #convert: ((packet: unknown) => unknown) | undefined;
   #tail: Promise<void> | undefined;
 
-  /** @param code of the error when a conversion throws */
-  constructor(code: PooledTcpErrorCode) {
+  /**
+   * @param code of the error when the conversion throws
+   * @param convert the user's conversion; undefined passes packets through
+   */
+  constructor(code: PooledTcpErrorCode, convert: ((packet: unknown) => unknown) | undefined) {
     this.#code = code;
+    this.#convert = convert;
+  }
+
+  /** Outgoing packets through the user's serializer. */
+  static serializing({ serializer }: NestJsonOptions): PacketPipe {
+    return new PacketPipe('PTCP_PAYLOAD_UNSERIALIZABLE', serializer && ((packet) => serializer.serialize(packet)));
+  }
+
+  /** Incoming packets through the user's deserializer. */
+  static deserializing({ deserializer }: NestJsonOptions): PacketPipe {
+    return new PacketPipe('PTCP_PAYLOAD_MALFORMED', deserializer && ((packet) => deserializer.deserialize(packet)));
   }
 
   /**
-   * @param convert the user's conversion; undefined passes the packet through
    * @param use gets the converted packet, at once where nothing is async; what it throws at once is thrown
    * @param fail gets what the conversion threw, and what `use` threw late; a late one must not throw
    * @returns where it is async, a promise that resolves once the packet has been used or has failed
    */
-  run(
-    packet: unknown,
-    convert: ((packet: unknown) => unknown) | undefined,
-    use: (packet: unknown) => void,
-    fail: PacketFailed,
-  ): Promise<void> | undefined {
+  run(packet: unknown, use: (packet: unknown) => void, fail: PacketFailed): Promise<void> | undefined {
+    const convert = this.#convert;
     if (convert === undefined) {
       use(packet);
       return undefined;
