@@ -253,13 +253,14 @@ describe('validation', () => {
 
   it('gives a resource its time again when the process was frozen meanwhile', async () => {
     const { pool, clock, factory, given } = await silentPoolOf();
-    clock.freeze(5_000);
+    // The question had a third of the minute that the caller has; the answer lay unread when its time was up.
+    clock.freeze(40_000);
     clock.advance(1);
     await settled();
     expect(factory.reasons).toEqual([]);
     factory.validations[0]?.pass();
     await settled();
-    expect(given.error ?? given.value?.resource.id).toBeDefined();
+    expect(given.value?.resource.id).toBe(1);
     expect(pool.size).toBe(1);
     pool.destroy();
   });
