@@ -23,6 +23,7 @@ export { InjectPool, PooledClient } from './nest/decorators.js';
 export { PooledTcpClient, type PooledTcpClientEvents, type PooledTcpStatus } from './nest/pooled-tcp-client.js';
 export { PooledTcpContext, type PooledTcpSession } from './nest/pooled-tcp-context.js';
 export { PooledTcpLease } from './nest/pooled-tcp-lease.js';
+export { PooledTcpStream } from './nest/pooled-tcp-stream.js';
 export {
   PooledTcpModule,
   type PooledTcpModuleAsyncOptions,

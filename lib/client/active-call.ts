@@ -1,12 +1,17 @@
 import type { Clock, Timer } from '../common/clock.js';
 import { Call } from '../connection/call.js';
+import type { CallDeadlines, TimedCall } from './call-deadlines.js';
 import type { ClientConnection } from '../connection/client-connection.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
+import { Upload, type UploadSource } from './upload.js';
 
 /** Who waits for the replies of a call. Ends with `complete` or with one of the errors. Must not throw. */
 export interface ReplyObserver {
-  next(value: unknown): void;
+  /** @param bytes to be reported with {@link ActiveCall.taken}, by an observer that keeps items */
+  next(value: unknown, bytes: number): void;
+  /** Keeps items until somebody takes them, and reports each; the server waits meanwhile. */
+  readonly keepsItems?: boolean | undefined;
   complete(): void;
   /** The call did not get through, or the server refused it. */
   failed(error: PooledTcpError): void;
@@ -36,27 +41,40 @@ export interface CallOptions {
   /** Time for a reply, waiting for a connection included; for streams, between items. 0 for none. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The data of the request, where it is a stream. */
+  readonly upload?: UploadSource | undefined;
 }
 
 /** Attempts of one call, as long as none has reached a server. */
 const MAX_ATTEMPTS = 4;
+
 /**
  * One call from start to end: waits for a connection, sends, watches the deadline, and gives the connection
  * back. An attempt that has not left is repeated on another connection; one that may have is not.
  */
-export class ActiveCall extends Call {
+export class ActiveCall extends Call implements TimedCall {
+  // As a member of a line of {@link CallDeadlines}.
+  previous: TimedCall | undefined = undefined;
+  next: TimedCall | undefined = undefined;
+  list: object | undefined = undefined;
+  readonly startedAt: number;
+  readonly timeoutMs: number;
+  readonly #deadlines: CallDeadlines;
   readonly #clock: Clock;
   readonly #source: ConnectionSource;
   readonly #message: OutgoingMessage;
   readonly #observer: ReplyObserver;
   readonly #options: CallOptions;
-  readonly #startedAt: number;
   #state: 'new' | 'waiting' | 'sent' | 'over' = 'new';
   #borrowed: Borrowed | undefined;
   #waiting: AbortController | undefined;
   #timer: Timer | undefined;
   #attempts = 0;
+  #hasWaited = false;
   #isStreaming = false;
+  #upload: Upload | undefined;
+  /** Items that the observer keeps. */
+  #kept = 0;
   #onAbort: (() => void) | undefined;
 
   constructor(
@@ -65,6 +83,7 @@ export class ActiveCall extends Call {
     message: OutgoingMessage,
     observer: ReplyObserver,
     options: CallOptions,
+    deadlines: CallDeadlines,
   ) {
     super();
     this.#clock = clock;
@@ -72,7 +91,9 @@ export class ActiveCall extends Call {
     this.#message = message;
     this.#observer = observer;
     this.#options = options;
-    this.#startedAt = clock.now();
+    this.#deadlines = deadlines;
+    this.timeoutMs = options.timeoutMs;
+    this.startedAt = clock.now();
   }
 
   start(): void {
@@ -102,13 +123,32 @@ export class ActiveCall extends Call {
   override onResponse(data: unknown): void {
     if (!this.#finish(false)) return;
     // Stock Nest completes without a value where the handler returned undefined.
-    if (data !== undefined) this.#observer.next(data);
+    if (data !== undefined) this.#observer.next(data, 0);
     this.#observer.complete();
   }
 
-  override onItem(data: unknown): void {
+  override onItem(data: unknown, bytes: number): void {
+    const connection = this.#borrowed?.resource;
+    if (this.#observer.keepsItems === true) {
+      this.#kept += 1;
+      this.#watchSilence();
+      this.#observer.next(data, bytes);
+      return;
+    }
     this.#watchSilence();
-    this.#observer.next(data);
+    this.#observer.next(data, bytes);
+    if (bytes > 0) connection?.taken(this, bytes);
+  }
+
+  /** An item that the observer kept has been taken: the server may send more. */
+  taken(bytes: number): void {
+    this.#kept -= 1;
+    this.#borrowed?.resource.taken(this, bytes);
+    if (this.#kept === 0) this.#watchSilence();
+  }
+
+  override onCredit(): void {
+    this.#watchSilence();
   }
 
   override onEnd(): void {
@@ -123,6 +163,8 @@ export class ActiveCall extends Call {
     if (this.#state === 'over') return;
     if (
       !error.sent &&
+      // A source that has begun cannot begin again.
+      this.#upload === undefined &&
       this.#source.mayRetry(error, this.#borrowed?.resource) &&
       this.#attempts < MAX_ATTEMPTS &&
       this.#remainingMs() > 1
@@ -144,10 +186,11 @@ export class ActiveCall extends Call {
   }
 
   #wait(): void {
+    this.#hasWaited = true;
     this.#state = 'waiting';
     const waiting = new AbortController();
     this.#waiting = waiting;
-    this.#source.borrow(this.#options.timeoutMs > 0 ? this.#remainingMs() : undefined, waiting.signal).then(
+    this.#source.borrow(this.timeoutMs > 0 ? this.#remainingMs() : undefined, waiting.signal).then(
       (borrowed) => {
         this.#waiting = undefined;
         if (this.#state === 'over') borrowed.release();
@@ -163,40 +206,87 @@ export class ActiveCall extends Call {
   #send(borrowed: Borrowed): void {
     this.#borrowed = borrowed;
     this.#state = 'sent';
-    const { timeoutMs } = this.#options;
+    const { timeoutMs } = this;
+    const { upload } = this.#options;
+    // The clock is read once for a call that is sent as it begins: nearly every one.
+    const isFresh = this.#attempts === 1 && !this.#hasWaited;
+    const remainingMs = timeoutMs === 0 || isFresh ? timeoutMs : this.#remainingMs();
     try {
-      borrowed.resource.request(this, this.#message, timeoutMs > 0 ? this.#remainingMs() : 0);
+      // What streams has no deadline as a whole: here, each step of the server's has.
+      borrowed.resource.request(this, this.#message, upload === undefined ? remainingMs : 0);
     } catch (error) {
       this.onFailure(error as PooledTcpError);
       return;
     }
-    if (timeoutMs > 0) this.#timer = this.#clock.setTimeout(this.#onTimeout, this.#remainingMs());
+    if (upload !== undefined) this.#startUpload(borrowed.resource, upload);
+    else if (timeoutMs > 0 && isFresh) this.#deadlines.add(this);
+    else if (timeoutMs > 0) this.#setTimer(remainingMs);
   }
 
-  /** The first reply has what is left of the budget; between items, each has the whole. */
+  #startUpload(connection: ClientConnection, source: UploadSource): void {
+    const upload = new Upload(this, connection, source, {
+      progressed: () => {
+        this.#watchSilence();
+      },
+      failed: (error) => {
+        connection.cancel(this);
+        // The request itself has left, or will.
+        this.#fail(
+          new PooledTcpError(error.code, error.message, { peer: connection.peer, sent: true, cause: error.cause }),
+        );
+      },
+    });
+    this.#upload = upload;
+    if (!this.#isSent) upload.stop();
+    else this.#watchSilence();
+  }
+
+  /** Read anew after a call-back, which may have ended the call. */
+  get #isSent(): boolean {
+    return this.#state === 'sent';
+  }
+
+  /**
+   * The first reply has what is left of the budget; between items, each has the whole. Only the server's time
+   * counts: not while it waits for the consumer here, or for the source of an upload.
+   */
   #watchSilence(): void {
-    if (this.#timer === undefined) return;
-    if (this.#isStreaming) {
+    const { timeoutMs } = this;
+    if (timeoutMs === 0 || this.#state !== 'sent') return;
+    this.#deadlines.remove(this);
+    if (this.#kept > 0 || this.#upload?.isDue === true) {
+      if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    if (this.#timer !== undefined && this.#isStreaming) {
       this.#timer.refresh();
       return;
     }
     this.#isStreaming = true;
-    this.#clock.clearTimeout(this.#timer);
-    this.#timer = this.#clock.setTimeout(this.#onTimeout, this.#options.timeoutMs);
+    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
+    this.#setTimer(timeoutMs);
   }
 
-  readonly #onTimeout = (): void => {
+  #setTimer(delayMs: number): void {
+    this.#timer = this.#clock.setTimeout(() => {
+      this.onDeadline();
+    }, delayMs);
+  }
+
+  /** The time is up. */
+  onDeadline(): void {
     const connection = this.#borrowed?.resource;
     connection?.cancel(this);
-    const elapsedMs = this.#clock.now() - this.#startedAt;
+    const elapsedMs = this.#clock.now() - this.startedAt;
     this.#fail(
-      new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.#options.timeoutMs} ms`, {
+      new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.timeoutMs} ms`, {
         peer: connection?.peer,
         sent: true,
         elapsedMs,
       }),
     );
-  };
+  }
 
   #onSignal(signal: AbortSignal): void {
     const connection = this.#borrowed?.resource;
@@ -215,7 +305,7 @@ export class ActiveCall extends Call {
 
   #fail(error: PooledTcpError): void {
     if (!this.#finish(true)) return;
-    const elapsedMs = this.#clock.now() - this.#startedAt;
+    const elapsedMs = this.#clock.now() - this.startedAt;
     const where = error.peer === undefined ? '' : ` to ${error.peer}`;
     this.#observer.failed(
       new PooledTcpError(
@@ -241,10 +331,12 @@ export class ActiveCall extends Call {
   #end(): void {
     this.#state = 'over';
     this.#giveBack();
+    this.#upload?.stop();
     if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
   }
 
   #giveBack(): void {
+    this.#deadlines.remove(this);
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
     const borrowed = this.#borrowed;
@@ -253,8 +345,8 @@ export class ActiveCall extends Call {
   }
 
   #remainingMs(): number {
-    const { timeoutMs } = this.#options;
+    const { timeoutMs } = this;
     if (timeoutMs === 0) return Infinity;
-    return Math.max(1, timeoutMs - (this.#clock.now() - this.#startedAt));
+    return Math.max(1, timeoutMs - (this.#clock.now() - this.startedAt));
   }
 }

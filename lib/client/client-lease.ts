@@ -4,6 +4,7 @@ import type { ClientConnection } from '../connection/client-connection.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
+import type { CallDeadlines } from './call-deadlines.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
 
 export interface LeaseHooks {
@@ -15,14 +16,16 @@ export interface LeaseHooks {
 export class ClientLease implements ConnectionSource {
   readonly #lease: Lease<ClientConnection>;
   readonly #clock: Clock;
+  readonly #deadlines: CallDeadlines;
   readonly #hooks: LeaseHooks;
   readonly #calls = new Set<Call>();
   readonly #over = new AbortController();
   readonly #unwatch: () => void;
 
-  constructor(lease: Lease<ClientConnection>, clock: Clock, hooks: LeaseHooks) {
+  constructor(lease: Lease<ClientConnection>, clock: Clock, deadlines: CallDeadlines, hooks: LeaseHooks) {
     this.#lease = lease;
     this.#clock = clock;
+    this.#deadlines = deadlines;
     this.#hooks = hooks;
     this.#unwatch = lease.resource.watch((reason) => {
       this.#over.abort(reason);
@@ -47,7 +50,7 @@ export class ClientLease implements ConnectionSource {
   call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): ActiveCall {
     this.#lease.assertHeld();
     this.#hooks.started();
-    const call = new ActiveCall(this.#clock, this, message, observer, options);
+    const call = new ActiveCall(this.#clock, this, message, observer, options, this.#deadlines);
     this.#calls.add(call);
     call.start();
     return call;

@@ -11,6 +11,7 @@ import type { PoolSettings } from '../pool/settings.js';
 import { sumGauges } from '../pool/stats.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
+import { CallDeadlines } from './call-deadlines.js';
 import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
@@ -48,6 +49,7 @@ export class Client implements ConnectionSource {
   readonly #connections = new Set<ClientConnection>();
   readonly #clock: Clock;
   readonly #logger: DiagnosticLogger;
+  readonly #deadlines: CallDeadlines;
   #limits: Pick<PoolSettings, 'min' | 'max'>;
   #requests = 0;
   #failures = 0;
@@ -61,6 +63,7 @@ export class Client implements ConnectionSource {
     this.settings = settings;
     this.#limits = Object.freeze({ min: settings.pool.min, max: settings.pool.max });
     this.#clock = clock;
+    this.#deadlines = new CallDeadlines(clock);
     this.#logger = logger;
     const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
     this.#cluster = new Cluster({
@@ -112,7 +115,7 @@ export class Client implements ConnectionSource {
   /** Starts a request; replies go to the observer. */
   call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): ActiveCall {
     this.#requests += 1;
-    const call = new ActiveCall(this.#clock, this, message, observer, options);
+    const call = new ActiveCall(this.#clock, this, message, observer, options, this.#deadlines);
     call.start();
     return call;
   }
@@ -130,7 +133,7 @@ export class Client implements ConnectionSource {
   /** Borrows a whole connection. */
   async acquire(options: LeaseOptions): Promise<ClientLease> {
     const lease = await this.#cluster.acquire({ ...options, whole: true });
-    return new ClientLease(lease, this.#clock, {
+    return new ClientLease(lease, this.#clock, this.#deadlines, {
       started: () => {
         this.#requests += 1;
       },
@@ -203,6 +206,7 @@ export class Client implements ConnectionSource {
     this.#destroyReason ??= reason;
     this.#cluster.destroy();
     for (const connection of this.#connections) connection.destroy(reason);
+    this.#deadlines.clear();
   }
 
   async #close(): Promise<void> {
@@ -216,6 +220,7 @@ export class Client implements ConnectionSource {
     }, drainTimeoutMs);
     await this.#cluster.close();
     this.#clock.clearTimeout(timer);
+    this.#deadlines.clear();
   }
 
   // ConnectionSource, for calls

@@ -17,6 +17,9 @@ import type { Call } from './call.js';
 import { CallTable } from './call-table.js';
 import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
 import { HelloExchange } from './hello-exchange.js';
+import { IncomingWindow } from './incoming-window.js';
+import { OutgoingStream } from './outgoing-stream.js';
+import { ConnectionStreamWriter } from './stream-writer.js';
 import type { HeartbeatSettings } from './heartbeat.js';
 import type { Transport } from './transport.js';
 
@@ -26,6 +29,7 @@ export interface ClientConnectionOptions {
   readonly heartbeat: HeartbeatSettings | false;
   readonly maxPendingWriteBytes: number;
   readonly maxFrameBytes: number;
+  readonly streamWindowBytes: number;
   readonly protocol: 'auto' | ProtocolName;
   readonly serializer: PacketSerializer | undefined;
   readonly deserializer: PacketDeserializer | undefined;
@@ -55,6 +59,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #hello: HelloExchange | undefined;
   #protocol: ClientProtocol | undefined;
   #serverIdleTimeoutMs = 0;
+  /** What the server lets each stream send before it grants more. */
+  #peerStreamWindowBytes = 0;
+  #streamWriter: ConnectionStreamWriter | undefined;
   #linger: Timer | undefined;
   /** Told when it closes, beside its pool. */
   readonly #watchers = new Set<(reason: PooledTcpError) => void>();
@@ -145,6 +152,28 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     }
   }
 
+  /** What the call streams to the server; its request, which says so, has been sent. */
+  openStream(call: Call): OutgoingStream {
+    const protocol = this.#ready();
+    this.#streamWriter ??= new ConnectionStreamWriter(this.#connection, () => protocol);
+    call.outgoing = new OutgoingStream(call.id, this.#streamWriter, this.#peerStreamWindowBytes);
+    return call.outgoing;
+  }
+
+  /** The source of what the call streams has no more, or has failed. */
+  endStream(call: Call, failure?: { readonly error: unknown }): void {
+    if (this.#calls.get(call.id) !== call || this.#protocol === undefined) return;
+    if (failure === undefined) this.#protocol.completed(call.id);
+    else this.#protocol.failure(call.id, failure.error);
+  }
+
+  /** An item has been taken: the server may send more. */
+  taken(call: Call, bytes: number): void {
+    const granted = call.incoming?.taken(bytes) ?? 0;
+    if (granted > 0 && this.#calls.get(call.id) === call && this.#connection.state !== 'closed')
+      this.#protocol?.credit(call.id, granted);
+  }
+
   /** Sends an event; resolves when its bytes have been given to the kernel. */
   async emit(message: OutgoingMessage): Promise<void> {
     const later = this.#ready().event(message);
@@ -184,6 +213,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   /** Sends what waits to be sent, within a few seconds, then closes. Calls in flight fail. */
   close(): void {
+    this.#protocol?.flush();
     this.#connection.flush();
     if (this.#connection.pendingBytes === 0) {
       this.#connection.destroy(this.#closedHere());
@@ -230,6 +260,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     // A connection that never opened is reported by open() alone.
     this.#opened.promise.catch(() => undefined);
     const calls = this.#calls.drain();
+    const held = new Set(calls.filter(({ id }) => this.#protocol?.isHeld(id)));
+    this.#protocol?.closed();
     // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
     this.#events.closed(reason);
     for (const watcher of this.#watchers) watcher(reason);
@@ -237,7 +269,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       call.onFailure(
         new PooledTcpError(reason.code, reason.message, {
           peer: this.peer,
-          sent: this.#connection.hasLeft(call.flush),
+          sent: this.#connection.hasLeft(call.flush) && !held.has(call),
           cause: reason.cause,
         }),
       );
@@ -250,8 +282,21 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     this.#calls.take(id)?.onResponse(data);
   }
 
-  item(id: number, data: unknown): void {
-    this.#calls.get(id)?.onItem(data);
+  item(id: number, data: unknown, bytes: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    if (bytes > 0) {
+      call.incoming ??= new IncomingWindow(this.#options.streamWindowBytes);
+      call.incoming.arrived(bytes);
+    }
+    call.onItem(data, bytes);
+  }
+
+  credit(id: number, bytes: number): void {
+    const call = this.#calls.get(id);
+    if (call?.outgoing === undefined) return;
+    call.outgoing.credited(bytes);
+    call.onCredit();
   }
 
   end(id: number): void {
@@ -301,7 +346,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #open(): void {
-    const { protocol, maxFrameBytes } = this.#options;
+    const { protocol, maxFrameBytes, streamWindowBytes, clock } = this.#options;
     if (protocol === 'nest-json') {
       this.#speakNestJson();
       this.#connection.start();
@@ -316,7 +361,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       return;
     }
     this.#connection.start();
-    this.#hello = new HelloExchange(this.#connection, { maxFrameBytes }, (answer, rest) => {
+    this.#hello = new HelloExchange(this.#connection, { maxFrameBytes, streamWindowBytes }, (answer, rest) => {
       this.#hello = undefined;
       if (answer.kind === 'stock') {
         if (protocol === 'native')
@@ -324,7 +369,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
         this.#speakNestJson();
       } else {
         this.#serverIdleTimeoutMs = answer.welcome.idleTimeoutMs;
+        this.#peerStreamWindowBytes = answer.welcome.streamWindowBytes;
         this.#protocol = new NativeClientProtocol(this.#connection, this, {
+          clock,
           maxFrameBytes,
           peerMaxFrameBytes: Math.min(maxFrameBytes, answer.welcome.maxFrameBytes),
           maxPatterns: answer.welcome.maxPatterns,

@@ -44,6 +44,9 @@ export interface ConnectionOptions {
 
 type Written = (error?: PooledTcpError) => void;
 
+/** Sources that can wait do so while this much waits to be written: enough to keep the kernel busy. */
+const WRITABLE_BELOW_BYTES = 256 * 1024;
+
 /**
  * One long connection, from either side: its state, its output, its heartbeat.
  *
@@ -60,6 +63,9 @@ export class Connection implements MessageWriter {
   #isFlushScheduled = false;
   #flushes = 0;
   #awaitingFlush: Written[] = [];
+  /** Bytes that streams and large messages keep back. */
+  #heldBytes = 0;
+  #awaitingRoom: (() => void)[] = [];
 
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     this.#transport = options.transport;
@@ -97,6 +103,29 @@ export class Connection implements MessageWriter {
     return this.output.length + this.#transport.pendingBytes;
   }
 
+  /** Whether the socket keeps up with what is written. */
+  get isWritable(): boolean {
+    return this.pendingBytes < WRITABLE_BELOW_BYTES;
+  }
+
+  /** Calls back once it does again, or the connection is closed. */
+  whenWritable(callback: () => void): void {
+    if (this.isWritable || this.#state === 'closed') callback();
+    else this.#awaitingRoom.push(callback);
+  }
+
+  hold(bytes: number): void {
+    const waiting = this.pendingBytes + this.#heldBytes;
+    if (bytes > 0 && waiting + bytes > this.#maxPendingWriteBytes) {
+      throw new PooledTcpError(
+        'PTCP_WRITE_OVERFLOW',
+        `${waiting} bytes wait for ${this.peer} already, and ${bytes} more would exceed maxPendingWriteBytes (${this.#maxPendingWriteBytes})`,
+        { peer: this.peer },
+      );
+    }
+    this.#heldBytes += bytes;
+  }
+
   /** Number of the flush that bytes added now will leave with; see {@link hasLeft}. */
   get nextFlush(): number {
     return this.#flushes + 1;
@@ -112,6 +141,9 @@ export class Connection implements MessageWriter {
     this.#transport.start({
       data: (chunk) => {
         this.#onData(chunk);
+      },
+      drain: () => {
+        this.#wakeWriters();
       },
       end: () => {
         this.#onEnd();
@@ -176,6 +208,7 @@ export class Connection implements MessageWriter {
     if (this.#transport.pendingBytes === 0) this.output.recycle();
     else this.output.forget();
     this.#settleWritten(undefined);
+    this.#wakeWriters();
     if (this.#transport.pendingBytes > this.#maxPendingWriteBytes) {
       this.destroy(
         new PooledTcpError(
@@ -221,6 +254,14 @@ export class Connection implements MessageWriter {
     this.output.forget();
     this.#settleWritten(reason);
     this.#owner.closed(reason);
+    this.#wakeWriters();
+  }
+
+  #wakeWriters(): void {
+    if (this.#awaitingRoom.length === 0 || (!this.isWritable && this.#state !== 'closed')) return;
+    const callbacks = this.#awaitingRoom;
+    this.#awaitingRoom = [];
+    for (const callback of callbacks) callback();
   }
 
   #settleWritten(error: PooledTcpError | undefined): void {

@@ -1,7 +1,7 @@
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { fromJson } from '../protocol/json.js';
-import { parseHelloAnswer, PROTOCOL_VERSION, writeHello, type HelloAnswer } from '../protocol/hello.js';
+import { parseHelloAnswer, PROTOCOL_VERSION, writeHello, type Hello, type HelloAnswer } from '../protocol/hello.js';
 import type { MessageWriter } from '../protocol/messages.js';
 
 /** The first round trip of a connection: says hello, takes one frame, and hands on what follows it. */
@@ -13,7 +13,7 @@ export class HelloExchange {
 
   constructor(
     writer: MessageWriter,
-    { maxFrameBytes }: { maxFrameBytes: number },
+    { maxFrameBytes, streamWindowBytes }: Omit<Hello, 'versions'>,
     onAnswer: (answer: HelloAnswer, rest: Buffer) => void,
   ) {
     this.#onAnswer = onAnswer;
@@ -21,7 +21,7 @@ export class HelloExchange {
       this.#packet = fromJson(bytes, start, end);
       this.#decoder.stop();
     });
-    writeHello(writer.output, { versions: [PROTOCOL_VERSION], maxFrameBytes });
+    writeHello(writer.output, { versions: [PROTOCOL_VERSION], maxFrameBytes, streamWindowBytes });
     writer.schedule();
   }
 

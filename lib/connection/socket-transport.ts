@@ -35,6 +35,9 @@ export class SocketTransport implements Transport {
     this.socket.on('data', (chunk: Buffer) => {
       events.data(chunk);
     });
+    this.socket.on('drain', () => {
+      events.drain();
+    });
     this.socket.on('end', () => {
       events.end();
     });

@@ -17,6 +17,8 @@ export interface Transport {
 export interface TransportEvents {
   /** Bytes arrived. They are the receiver's to keep: a transport that reuses its buffer hands out copies. */
   data(chunk: Buffer): void;
+  /** The kernel has taken what was pending. */
+  drain(): void;
   /** The peer ended its side. */
   end(): void;
   /** Nothing more will happen. */

@@ -17,6 +17,8 @@ export interface WireOptions {
   readonly maxFrameBytes?: number | undefined;
   /** Bytes that may wait to be written to one peer. Default 64 MiB. */
   readonly maxPendingWriteBytes?: number | undefined;
+  /** Bytes of one stream that may be under way to this end, or wait here to be taken. Default 256 KiB. */
+  readonly streamWindowBytes?: number | undefined;
   /** How long `close()` waits for calls in flight. Milliseconds, default 10 000. */
   readonly drainTimeoutMs?: number | undefined;
   /** Nest serializer of outgoing packets, sync or async. Implies the stock Nest wire. */
@@ -32,6 +34,7 @@ export interface WireSettings {
   keepAlive: KeepAliveSettings | false;
   maxFrameBytes: number;
   maxPendingWriteBytes: number;
+  streamWindowBytes: number;
   drainTimeoutMs: number;
   serializer: PacketSerializer | undefined;
   deserializer: PacketDeserializer | undefined;
@@ -54,7 +57,12 @@ export const wireRules: OptionRules<WireSettings> = {
   maxPendingWriteBytes: bytes({
     default: 64 * 1024 * 1024,
     min: 1024,
-    text: 'Bytes that may wait to be written to one peer; then it counts as one that does not read, and the connection is closed.',
+    text: 'Bytes that may wait to be written to one peer. A stream or a large message that would exceed it fails; bytes that the kernel does not take close the connection.',
+  }),
+  streamWindowBytes: bytes({
+    default: 256 * 1024,
+    min: 1024,
+    text: 'Bytes of one stream that may be under way to this end, or wait here to be taken; then its source pauses. 256 KiB fill 1 Gbit/s at a round trip of 2 ms.',
   }),
   drainTimeoutMs: duration({
     default: 10_000,

@@ -86,6 +86,10 @@ export const ERROR_CODES = {
     when: 'The handler threw. `cause` carries what it answered, as `send()` would have delivered it.',
     remedy: 'Look at `cause`; the server’s log has the stack.',
   },
+  PTCP_SOURCE_FAILED: {
+    when: 'What a request streams to its handler has failed at its source. The handler’s stream fails with it, too.',
+    remedy: '`cause` carries the source’s own error.',
+  },
   PTCP_DEADLINE_EXCEEDED: {
     when: 'The deadline that travelled with the request has passed at the server. Handlers see it as the reason of `context.getSignal()`.',
     remedy: 'The server is overloaded or the deadline too short.',
@@ -115,8 +119,9 @@ export const ERROR_CODES = {
     remedy: 'The peer has a defect or speaks a newer version. The connection was closed.',
   },
   PTCP_WRITE_OVERFLOW: {
-    when: 'The peer does not read: more than `maxPendingWriteBytes` wait to be written to it.',
-    remedy: 'The connection was closed so that memory stays bounded; look at the peer.',
+    when: 'The peer does not take what is sent: more than `maxPendingWriteBytes` would wait for it.',
+    remedy:
+      'A stream, or a large message, that would exceed the bound fails alone; let its source wait (an async iterable does). Where the kernel takes nothing any more, the connection was closed; look at the peer.',
   },
   PTCP_LISTEN_FAILED: {
     when: 'The server could not listen (address in use, permission denied, bad address).',

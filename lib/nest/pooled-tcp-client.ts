@@ -10,13 +10,22 @@ import type { ReplyObserver } from '../client/active-call.js';
 import { Client } from '../client/client.js';
 import { resolveClientOptions, type ClientSettings, type PooledTcpClientOptions } from '../client/settings.js';
 import type { ClientStats } from '../client/stats.js';
+import type { UploadSource } from '../client/upload.js';
 import { conflict } from '../common/options.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpLease } from './pooled-tcp-lease.js';
 import { PromiseReply } from './promise-reply.js';
-import { acquireTimeout, callTimeout, type AcquireLeaseOptions, type RequestOptions } from './request-options.js';
+import { pull } from './pull.js';
+import {
+  acquireTimeout,
+  callTimeout,
+  eventMessage,
+  type AcquireLeaseOptions,
+  type RequestOptions,
+} from './request-options.js';
+import { uploadSource } from './upload-source.js';
 
 /** `connected` while there is a connection to any endpoint. The values are those of Nest's own TCP client. */
 export type PooledTcpStatus = 'connected' | 'disconnected';
@@ -159,8 +168,9 @@ export class PooledTcpClient
           subscriber.error(this.serializeError(error));
         },
       };
-      const message = this.#message(pattern, data, undefined);
-      const call = this.#client.call(message, observer, { timeoutMs: this.settings.requestTimeoutMs });
+      const upload = uploadSource(data, this.#logger);
+      const message = this.#message(pattern, data, undefined, upload);
+      const call = this.#client.call(message, observer, { timeoutMs: this.settings.requestTimeoutMs, upload });
       return () => {
         call.cancel();
       };
@@ -175,7 +185,7 @@ export class PooledTcpClient
   override emit<TResult = any, TInput = any>(pattern: any, data: TInput): Observable<TResult> {
     if (isNil(pattern) || isNil(data)) return super.emit<TResult, TInput>(pattern, data);
     const outcome = new ReplaySubject<TResult>(1);
-    this.#client.emit(this.#message(pattern, data, undefined)).then(
+    this.#emit(pattern, data).then(
       () => {
         outcome.next(undefined as TResult);
         outcome.complete();
@@ -205,12 +215,43 @@ export class PooledTcpClient
     try {
       const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
       if (timeoutMs === undefined) return reply.promise;
-      this.#client.call(this.#message(pattern, data, metadata), reply, { timeoutMs, signal });
+      const upload = uploadSource(data, this.#logger);
+      this.#client.call(this.#message(pattern, data, metadata, upload), reply, { timeoutMs, signal, upload });
     } catch (error) {
       // A bad option, or a dispatch hook that threw: a promise rejects, it does not throw.
       reply.fail(error);
     }
     return reply.promise;
+  }
+
+  /**
+   * The replies of one request as they are taken: while the consumer is busy, a handler that can wait does. Each
+   * iteration is a request; leaving the loop cancels it. Throws as {@link request} does.
+   *
+   * @example
+   * ```ts
+   * for await (const row of orders.stream<Row>('orders.export', { year: 2026 })) await file.write(row);
+   * ```
+   */
+  stream<TResult = unknown, TInput = unknown>(
+    pattern: unknown,
+    data: TInput,
+    options: RequestOptions = {},
+  ): AsyncIterable<TResult> {
+    return {
+      [Symbol.asyncIterator]: () =>
+        pull<TResult>(this.#route(pattern), (reply) => {
+          const { signal, metadata } = options;
+          const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
+          if (timeoutMs === undefined) return undefined;
+          const upload = uploadSource(data, this.#logger);
+          return this.#client.call(this.#message(pattern, data, metadata, upload), reply, {
+            timeoutMs,
+            signal,
+            upload,
+          });
+        }),
+    };
   }
 
   /**
@@ -229,8 +270,9 @@ export class PooledTcpClient
     const { timeoutMs, signal } = options;
     const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, origin });
     return new PooledTcpLease(lease, {
-      message: (pattern, data, metadata) => this.#message(pattern, data, metadata),
+      message: (pattern, data, metadata, upload) => this.#message(pattern, data, metadata, upload),
       requestTimeoutMs: this.settings.requestTimeoutMs,
+      logger: this.#logger,
     });
   }
 
@@ -330,13 +372,18 @@ export class PooledTcpClient
   }
 
   /** Runs the dispatch hook, where there is one (Nest 12), which may add metadata. */
-  #message(pattern: unknown, data: unknown, metadata: Metadata | undefined): OutgoingMessage {
+  #message(pattern: unknown, data: unknown, metadata: Metadata | undefined, upload?: UploadSource): OutgoingMessage {
     const route = this.#route(pattern);
     const { onDispatchHook } = this;
-    if (onDispatchHook === undefined) return { pattern, route, data, metadata };
+    const content = upload === undefined ? { data } : { data: undefined, isStreaming: true };
+    if (onDispatchHook === undefined) return { pattern, route, metadata, ...content };
     const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }) };
     onDispatchHook(packet);
-    return { pattern, route, data, metadata: (packet as { metadata?: Metadata }).metadata };
+    return { pattern, route, metadata: (packet as { metadata?: Metadata }).metadata, ...content };
+  }
+
+  async #emit(pattern: unknown, data: unknown): Promise<void> {
+    await this.#client.emit(eventMessage(this.#message(pattern, data, undefined, uploadSource(data, this.#logger))));
   }
 
   /** Nest's key of a pattern. Its typings promise a string; for a boolean it returns the boolean. */

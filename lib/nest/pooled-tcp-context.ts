@@ -62,6 +62,14 @@ export class PooledTcpContext extends TcpContext {
     return deadline === undefined ? undefined : new Date(deadline);
   }
 
+  /**
+   * Resolves when the next value that the handler's Observable emits would leave at once, or when nobody wants it any
+   * more. For sources that can wait; an async iterable that the handler returns is paced without it.
+   */
+  whenWritable(): Promise<void> {
+    return this.#call?.whenWritable() ?? Promise.resolve();
+  }
+
   /** The connection the call came on. */
   getSession(): PooledTcpSession {
     const session = this.#session;

@@ -1,12 +1,22 @@
+import type { LoggerService } from '@nestjs/common';
 import type { ClientLease } from '../client/client-lease.js';
+import type { UploadSource } from '../client/upload.js';
 import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 import { PromiseReply } from './promise-reply.js';
-import { callTimeout, type RequestOptions } from './request-options.js';
+import { pull } from './pull.js';
+import { callTimeout, eventMessage, type RequestOptions } from './request-options.js';
+import { uploadSource } from './upload-source.js';
 
 /** What a lease needs of its client. */
 export interface LeaseContext {
-  message(pattern: unknown, data: unknown, metadata: Metadata | undefined): OutgoingMessage;
+  message(
+    pattern: unknown,
+    data: unknown,
+    metadata: Metadata | undefined,
+    upload: UploadSource | undefined,
+  ): OutgoingMessage;
   readonly requestTimeoutMs: number;
+  readonly logger: Pick<LoggerService, 'warn'>;
 }
 
 /**
@@ -50,18 +60,39 @@ export class PooledTcpLease implements AsyncDisposable {
     data: TInput,
     options: RequestOptions = {},
   ): Promise<TResult> {
-    const message = this.#context.message(pattern, data, options.metadata);
+    const upload = uploadSource(data, this.#context.logger);
+    const message = this.#context.message(pattern, data, options.metadata, upload);
     const reply = new PromiseReply<TResult>(message.route);
     const { signal } = options;
     const timeoutMs = callTimeout(options.timeoutMs, this.#context.requestTimeoutMs, reply);
     if (timeoutMs === undefined) return reply.promise;
-    this.#lease.call(message, reply, { timeoutMs, signal });
+    this.#lease.call(message, reply, { timeoutMs, signal, upload });
     return reply.promise;
+  }
+
+  /** As `PooledTcpClient.stream`, on this connection. */
+  stream<TResult = unknown, TInput = unknown>(
+    pattern: unknown,
+    data: TInput,
+    options: RequestOptions = {},
+  ): AsyncIterable<TResult> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        const upload = uploadSource(data, this.#context.logger);
+        const request = this.#context.message(pattern, data, options.metadata, upload);
+        return pull<TResult>(request.route, (reply) => {
+          const timeoutMs = callTimeout(options.timeoutMs, this.#context.requestTimeoutMs, reply);
+          if (timeoutMs === undefined) return undefined;
+          return this.#lease.call(request, reply, { timeoutMs, signal: options.signal, upload });
+        });
+      },
+    };
   }
 
   /** Sends an event on this connection; resolves when it has been given to the kernel. */
   async emit(pattern: unknown, data: unknown): Promise<void> {
-    await this.#lease.emit(this.#context.message(pattern, data, undefined));
+    const upload = uploadSource(data, this.#context.logger);
+    await this.#lease.emit(eventMessage(this.#context.message(pattern, data, undefined, upload)));
   }
 
   /**

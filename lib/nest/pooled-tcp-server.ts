@@ -1,4 +1,6 @@
+import type { ArgumentsHost } from '@nestjs/common';
 import {
+  BaseRpcExceptionFilter,
   Server,
   Transport,
   type CustomTransportStrategy,
@@ -6,7 +8,6 @@ import {
   type TransportId,
 } from '@nestjs/microservices';
 import type { Server as NetServer, Socket } from 'node:net';
-import { isObservable } from 'rxjs';
 import { describeCause } from '../errors/pooled-tcp-error.js';
 import { NO_MESSAGE_HANDLER } from '../protocol/nest-json.js';
 import type { Metadata } from '../protocol/messages.js';
@@ -15,7 +16,8 @@ import type { ServerCall } from '../server/server-call.js';
 import type { Dispatcher, Session } from '../server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions, type ServerSettings } from '../server/settings.js';
 import { PooledTcpContext } from './pooled-tcp-context.js';
-import { replyWith } from './reply-stream.js';
+import { PooledTcpStream } from './pooled-tcp-stream.js';
+import { reply } from './reply-stream.js';
 
 /** Events of {@link PooledTcpServer.on}: those of the listening `net.Server`. */
 export type PooledTcpServerEvents = {
@@ -47,6 +49,7 @@ export class PooledTcpServer
   /** That of stock TCP, so that handlers bound to `Transport.TCP` are served; `setTransportId()` changes it. */
   override transportId: TransportId = Transport.TCP;
   readonly #server: TcpServer;
+  readonly #exceptions = new BaseRpcExceptionFilter();
   #hasProcessingHooks = false;
 
   /** @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT` */
@@ -113,7 +116,7 @@ export class PooledTcpServer
   request(call: ServerCall): void {
     const handler = this.#findHandler(call.pattern);
     if (handler === undefined) {
-      call.fail('no-handler', NO_MESSAGE_HANDLER);
+      call.refuse('no-handler', NO_MESSAGE_HANDLER);
       return;
     }
     const context = new PooledTcpContext(call.session, this.getPatternAsString(call.pattern), call.metadata, call);
@@ -144,42 +147,79 @@ export class PooledTcpServer
       }
     };
     try {
-      this.onProcessingStartHook(this.transportId, context, () => this.#run(handler, call, context, finished));
+      this.onProcessingStartHook(this.transportId, context, () =>
+        Promise.resolve(this.#run(handler, call, context, finished)),
+      );
     } catch (error) {
       this.logger.error(`the processing start hook threw: ${describeCause(error)}`);
       this.#fail(call, error);
     }
   }
 
-  /** @param finished called once the handler, and the stream it may have returned, is done */
-  async #run(
+  /**
+   * Not an async function: its own promise would be one more for each call.
+   *
+   * @returns where the handler is async, a promise of its end, which never rejects
+   * @param finished called once the handler, and the stream it may have returned, is done
+   */
+  #run(
     handler: MessageHandler,
     call: ServerCall,
     context: PooledTcpContext,
     finished?: () => void,
-  ): Promise<void> {
-    try {
-      const result: unknown = await handler(call.data, context);
-      if (isObservable(result)) {
-        const onError = (error: unknown): void => {
-          this.#fail(call, error);
-        };
-        replyWith(result, call, onError, finished);
-        return;
-      }
-      call.respond(result);
-    } catch (error) {
+  ): Promise<void> | undefined {
+    const data = call.incoming === undefined ? call.data : new PooledTcpStream(call.incoming);
+    const fail = (error: unknown): void => {
       this.#fail(call, error);
+      finished?.();
+    };
+    let outcome: unknown;
+    try {
+      outcome = handler(data, context);
+    } catch (error) {
+      fail(error);
+      return undefined;
     }
-    finished?.();
+    if (!(outcome instanceof Promise)) {
+      this.#answer(outcome, call, finished);
+      return undefined;
+    }
+    return outcome.then((result: unknown) => {
+      this.#answer(result, call, finished);
+    }, fail);
+  }
+
+  #answer(result: unknown, call: ServerCall, finished: (() => void) | undefined): void {
+    if (typeof result !== 'object' || result === null) {
+      call.respond(result);
+      finished?.();
+      return;
+    }
+    reply(result, call, {
+      failed: (error) => {
+        this.#fail(call, error);
+      },
+      threw: (error) => {
+        // Nest's filters surround the handler, which has returned long since: what they do by default is done here,
+        // where no host is looked at.
+        this.#exceptions.catch(error, NO_HOST).subscribe({
+          error: (answer: unknown) => {
+            this.#fail(call, answer);
+          },
+        });
+      },
+      finished: once(finished),
+      stopped: (error) => {
+        this.logger.warn(
+          `the handler of '${String(call.pattern)}' failed while it was stopped: ${describeCause(error)}`,
+        );
+      },
+    });
   }
 
   /** What Nest's filters made of an exception goes to the caller as it is; a bare `Error` would be `{}` as JSON. */
   #fail(call: ServerCall, error: unknown): void {
-    call.fail(
-      'handler',
-      error instanceof Error ? Object.assign({ status: 'error' }, error, { message: error.message }) : error,
-    );
+    call.fail(error instanceof Error ? Object.assign({ status: 'error' }, error, { message: error.message }) : error);
   }
 
   /** The pattern as it came is the key in nearly all cases; only others cost a normalisation. */
@@ -193,5 +233,17 @@ export class PooledTcpServer
 
   readonly #onServerError = (error: Error): void => {
     this.logger.error(`the listening socket failed: ${error.message}`);
+  };
+}
+
+const NO_HOST = {} as ArgumentsHost;
+
+/** A stream may be cancelled after its handler has ended, while the last of it waits for the client. */
+function once(callback: (() => void) | undefined): () => void {
+  let left = callback;
+  return () => {
+    const call = left;
+    left = undefined;
+    call?.();
   };
 }

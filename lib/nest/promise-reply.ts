@@ -35,12 +35,15 @@ export class PromiseReply<T> implements ReplyObserver {
   }
 
   handlerFailed(error: unknown): void {
-    this.#reject(
-      new PooledTcpError(
-        'PTCP_HANDLER_FAILED',
-        `the handler of '${this.#route}' answered with an error: ${describeCause(error)}`,
-        { sent: true, cause: error },
-      ),
-    );
+    this.#reject(handlerFailed(this.#route, error));
   }
+}
+
+/** What a handler answered, for callers who branch on codes. */
+export function handlerFailed(route: string, error: unknown): PooledTcpError {
+  return new PooledTcpError(
+    'PTCP_HANDLER_FAILED',
+    `the handler of '${route}' answered with an error: ${describeCause(error)}`,
+    { sent: true, cause: error },
+  );
 }

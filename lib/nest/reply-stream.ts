@@ -1,46 +1,101 @@
-import type { Observable, Subscription } from 'rxjs';
+import { isObservable, type Observable, type Subscription } from 'rxjs';
+import { isAsyncIterable, pump } from '../connection/pump.js';
 import type { ServerCall } from '../server/server-call.js';
 
+export interface ReplyHooks {
+  /** The Observable failed, with what Nest's filters made of it. */
+  failed(error: unknown): void;
+  /** The iterable threw; no filter has seen that. */
+  threw(error: unknown): void;
+  /** Called once, when the answer is complete or nobody wants it any more. */
+  finished(): void;
+  /** A generator that was stopped early failed at its clean-up. */
+  stopped(error: unknown): void;
+}
+
+/** Answers a call with what its handler returned: one value, an Observable, or an async iterable. */
+export function reply(result: unknown, call: ServerCall, hooks: ReplyHooks): void {
+  if (isObservable(result)) replyWithObservable(result, call, hooks);
+  else if (isAsyncIterable(result)) replyWithIterable(result, call, hooks);
+  else {
+    call.respond(result);
+    hooks.finished();
+  }
+}
+
+/** Each value is asked for once the client has room for it. */
+function replyWithIterable(iterable: AsyncIterable<unknown>, call: ServerCall, hooks: ReplyHooks): void {
+  const stop = pump(
+    iterable,
+    {
+      get isWritable() {
+        return call.isWritable;
+      },
+      whenWritable: () => call.whenWritable(),
+      item: (value) => {
+        call.item(value);
+      },
+      complete: () => {
+        call.complete();
+        hooks.finished();
+      },
+      fail: (error) => {
+        hooks.threw(error);
+        hooks.finished();
+      },
+    },
+    (error) => {
+      hooks.stopped(error);
+    },
+  );
+  call.onCancel(() => {
+    stop();
+    hooks.finished();
+  });
+}
+
 /**
- * Answers a call with what an Observable emits. The last value is held back until the end of the microtask
- * queue, so that a stream of one value, which is what every interceptor makes of a plain result, is one frame.
- *
- * @param finished called once, when the stream has ended or nobody wants it any more
+ * The last value is held back until the end of the microtask queue, so that a stream of one value, which is what
+ * every interceptor makes of a plain result, is one frame. The one value may be an async iterable: interceptors
+ * make that, too, of a generator.
  */
-export function replyWith(
-  stream: Observable<unknown>,
-  call: ServerCall,
-  onError: (error: unknown) => void,
-  finished?: () => void,
-): void {
+function replyWithObservable(stream: Observable<unknown>, call: ServerCall, hooks: ReplyHooks): void {
   let held: { value: unknown } | undefined;
   const release = (): void => {
     if (held === undefined) return;
     const { value } = held;
     held = undefined;
-    call.item(value);
+    if (!isAsyncIterable(value)) call.item(value);
+    else hooks.failed(new TypeError('a stream emitted an async iterable that is not its only value'));
   };
+  let isHandedOver = false as boolean;
   const subscription: Subscription = stream.subscribe({
     next: (value) => {
       release();
       held = { value };
-      queueMicrotask(release);
+      if (!isAsyncIterable(value)) queueMicrotask(release);
     },
     complete: () => {
-      if (held === undefined) call.complete();
-      else {
-        const { value } = held;
-        held = undefined;
-        call.respond(value);
+      if (held === undefined) {
+        call.complete();
+        return;
       }
+      const { value } = held;
+      held = undefined;
+      isHandedOver = isAsyncIterable(value);
+      if (isHandedOver) reply(value, call, hooks);
+      else call.respond(value);
     },
     error: (error: unknown) => {
       release();
-      onError(error);
+      hooks.failed(error);
     },
   });
-  if (finished !== undefined) subscription.add(finished);
-  call.onCancel(() => {
-    subscription.unsubscribe();
+  subscription.add(() => {
+    if (!isHandedOver) hooks.finished();
   });
+  if (!isHandedOver)
+    call.onCancel(() => {
+      subscription.unsubscribe();
+    });
 }

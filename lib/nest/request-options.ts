@@ -1,7 +1,7 @@
 import type { ReplyObserver } from '../client/active-call.js';
 import { MAX_TIMER_MS, refuse } from '../common/options.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import type { Metadata } from '../protocol/messages.js';
+import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
 
 /** Options of one request. */
 export interface RequestOptions {
@@ -40,6 +40,12 @@ export function callTimeout(given: number | undefined, fallback: number, reply: 
     }),
   );
   return undefined;
+}
+
+/** An event is one value. @throws PooledTcpError `PTCP_UNSUPPORTED` for a stream */
+export function eventMessage(message: OutgoingMessage): OutgoingMessage {
+  if (message.isStreaming !== true) return message;
+  throw new PooledTcpError('PTCP_UNSUPPORTED', `an event carries no stream; send '${message.route}' as a request`);
 }
 
 /** The time of one acquire: 0 or less does not wait. @throws PooledTcpError `PTCP_OPTION_INVALID` */

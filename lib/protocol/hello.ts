@@ -15,11 +15,16 @@ export const PROTOCOL_VERSION = 1;
 /** Every peer takes frames of this size, so that notices and refusals always fit. */
 export const MIN_FRAME_BYTES = 1024;
 
+/** The window of a peer that does not name one. */
+const DEFAULT_STREAM_WINDOW_BYTES = 64 * 1024;
+
 /** What the client says about itself. */
 export interface Hello {
   readonly versions: readonly number[];
   /** Largest frame this end takes, in bytes. */
   readonly maxFrameBytes: number;
+  /** What each stream to this end may send before it is granted more, in bytes. */
+  readonly streamWindowBytes: number;
 }
 
 /** What the server says about itself. */
@@ -27,6 +32,8 @@ export interface Welcome {
   readonly version: number;
   /** Largest frame the server takes, in bytes. */
   readonly maxFrameBytes: number;
+  /** What each stream to the server may send before it is granted more, in bytes. */
+  readonly streamWindowBytes: number;
   /** The server closes a connection that was silent for this long; 0: never. */
   readonly idleTimeoutMs: number;
   /** Patterns the server is ready to remember for this connection. */
@@ -62,7 +69,11 @@ export function parseHello(packet: unknown): Hello | undefined {
   const data = packet['data'];
   if (!isRecord(data) || !Array.isArray(data['versions']) || !isCount(data['maxFrameBytes'])) return undefined;
   if (data['maxFrameBytes'] < MIN_FRAME_BYTES) throw violation('a hello with maxFrameBytes below 1024');
-  return { versions: data['versions'].filter(isCount), maxFrameBytes: data['maxFrameBytes'] };
+  return {
+    versions: data['versions'].filter(isCount),
+    maxFrameBytes: data['maxFrameBytes'],
+    streamWindowBytes: windowOf(data),
+  };
 }
 
 /**
@@ -83,7 +94,12 @@ export function parseHelloAnswer(packet: unknown): HelloAnswer {
     throw handshakeFailed('a welcome that does not fit version 1');
   }
   if (maxFrameBytes < MIN_FRAME_BYTES) throw handshakeFailed('a welcome with maxFrameBytes below 1024');
-  return { kind: 'welcome', welcome: { version, maxFrameBytes, idleTimeoutMs, maxPatterns } };
+  const streamWindowBytes = windowOf(welcome);
+  return { kind: 'welcome', welcome: { version, maxFrameBytes, streamWindowBytes, idleTimeoutMs, maxPatterns } };
+}
+
+function windowOf({ streamWindowBytes }: Record<string, unknown>): number {
+  return isCount(streamWindowBytes) && streamWindowBytes > 0 ? streamWindowBytes : DEFAULT_STREAM_WINDOW_BYTES;
 }
 
 function refusal(error: unknown): PooledTcpError {

@@ -16,11 +16,13 @@ export interface OutgoingMessage {
   readonly route: string;
   readonly data: unknown;
   readonly metadata: Metadata | undefined;
+  /** The data is no value, but follows as the items of a stream. */
+  readonly isStreaming?: boolean | undefined;
 }
 
 /** Why a call failed, as far as the wire says. */
 export type FailureKind =
-  'handler' | 'no-handler' | 'overloaded' | 'deadline' | 'unserializable' | 'malformed' | 'too-large';
+  'handler' | 'no-handler' | 'overloaded' | 'deadline' | 'unserializable' | 'malformed' | 'too-large' | 'overflow';
 
 /** How each kind of failure is known on the wire and to the caller; the index is the native protocol's number. */
 export const FAILURES: readonly { kind: FailureKind; code: PooledTcpErrorCode; sent: boolean }[] = [
@@ -32,18 +34,21 @@ export const FAILURES: readonly { kind: FailureKind; code: PooledTcpErrorCode; s
   // Also what a client says of an answer that does not parse: its handler has run.
   { kind: 'malformed', code: 'PTCP_PAYLOAD_MALFORMED', sent: true },
   { kind: 'too-large', code: 'PTCP_FRAME_TOO_LARGE', sent: true },
+  { kind: 'overflow', code: 'PTCP_WRITE_OVERFLOW', sent: true },
 ];
 
 /** What a client hears from its peer. */
 export interface ClientSink {
   /** The only or last value of a call, which is over. */
   response(id: number, data: unknown): void;
-  /** One value of a stream; more may follow. */
-  item(id: number, data: unknown): void;
+  /** One value of a stream; more may follow. @param bytes what it takes of the stream's credit */
+  item(id: number, data: unknown, bytes: number): void;
   /** The call is over without a further value. */
   end(id: number): void;
   /** The call is over; for kind `handler`, `error` is what the handler answered. */
   failure(id: number, kind: FailureKind, error: unknown): void;
+  /** So many bytes more of the stream that the call sends may be under way. */
+  credit(id: number, bytes: number): void;
   /** A request could not be sent after all: an async serializer threw, or made too large a frame of it. */
   unsent(id: number, error: PooledTcpError): void;
   push(route: string, data: unknown): void;
@@ -56,14 +61,26 @@ export interface ClientSink {
 
 /** What a server hears from its peer. */
 export interface ServerSink {
-  /** @param timeoutMs what is left of the caller's deadline when it sent the request */
+  /**
+   * @param timeoutMs what is left of the caller's deadline when it sent the request
+   * @param isStreaming the data follows as items
+   */
   request(
     id: CallId,
     pattern: unknown,
     data: unknown,
     metadata: Metadata | undefined,
     timeoutMs: number | undefined,
+    isStreaming: boolean,
   ): void;
+  /** One value of what the client streams to a call. @param bytes what it takes of the stream's credit */
+  item(id: CallId, data: unknown, bytes: number): void;
+  /** The client has streamed all it had. */
+  end(id: CallId): void;
+  /** What the client streams has failed at its source, or is unreadable. */
+  failure(id: CallId, kind: FailureKind, error: unknown): void;
+  /** So many bytes more of the call's answers may be under way. */
+  credit(id: CallId, bytes: number): void;
   event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void;
   cancel(id: CallId): void;
   ping(token: number): void;
@@ -85,4 +102,16 @@ export interface MessageWriter {
   readonly output: Output;
   /** Bytes were added to the output: they leave at the end of this tick. */
   schedule(): void;
+  /**
+   * So many bytes are kept back, until the peer has taken what it has; a negative number leaves or is dropped.
+   *
+   * @throws PooledTcpError `PTCP_WRITE_OVERFLOW` when more than `maxPendingWriteBytes` would wait for the peer
+   */
+  hold(bytes: number): void;
+}
+
+/** A message as bytes, kept back until its time. */
+export interface EncodedMessage {
+  readonly bytes: number;
+  readonly parts: readonly Buffer[];
 }

@@ -8,6 +8,7 @@ import {
   HEARTBEAT_PATTERN,
   NO_MESSAGE_HANDLER,
   PacketPipe,
+  withoutCredit,
   writePacket,
   type NestJsonOptions,
 } from './nest-json.js';
@@ -19,6 +20,7 @@ const REPLY_KEYS = new Set(['id', 'err', 'response', 'isDisposed', 'status']);
 /** Client side of Nest's own wire format, as `ClientTCP` speaks it. */
 export class NestJsonClientProtocol implements ClientProtocol {
   readonly name = 'nest-json';
+  readonly hasCredit = false;
   readonly #writer: MessageWriter;
   readonly #sink: ClientSink;
   readonly #options: NestJsonOptions;
@@ -55,6 +57,11 @@ export class NestJsonClientProtocol implements ClientProtocol {
 
   request(id: number, message: OutgoingMessage): void {
     const { pattern, data, metadata } = message;
+    if (message.isStreaming === true)
+      throw new PooledTcpError(
+        'PTCP_UNSUPPORTED',
+        'a server on the stock Nest wire takes no stream as data of a request',
+      );
     const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }), id: String(id) };
     void this.#send(packet, (error, isLate) => {
       if (!isLate) throw error;
@@ -73,6 +80,42 @@ export class NestJsonClientProtocol implements ClientProtocol {
     return later?.then(() => {
       if (failure !== undefined) throw failure;
     });
+  }
+
+  item(): never {
+    throw withoutCredit();
+  }
+
+  encodeItem(): never {
+    throw withoutCredit();
+  }
+
+  writeEncoded(): never {
+    throw withoutCredit();
+  }
+
+  completed(): never {
+    throw withoutCredit();
+  }
+
+  failure(): never {
+    throw withoutCredit();
+  }
+
+  credit(): never {
+    throw withoutCredit();
+  }
+
+  isHeld(): boolean {
+    return false;
+  }
+
+  flush(): void {
+    // Nothing is kept back.
+  }
+
+  closed(): void {
+    // Nobody waits.
   }
 
   cancel(): void {
@@ -142,7 +185,7 @@ export class NestJsonClientProtocol implements ClientProtocol {
     }
     const { err, response, isDisposed } = packet;
     if (err) this.#sink.failure(id, failureKind(err), err);
-    else if (!isDisposed) this.#sink.item(id, response);
+    else if (!isDisposed) this.#sink.item(id, response, 0);
     else if (response === undefined) this.#sink.end(id);
     else this.#sink.response(id, response);
   }

@@ -11,7 +11,14 @@ import {
   type Metadata,
   type ServerSink,
 } from './messages.js';
-import { HEARTBEAT_PATTERN, NO_MESSAGE_HANDLER, PacketPipe, writePacket, type NestJsonOptions } from './nest-json.js';
+import {
+  HEARTBEAT_PATTERN,
+  NO_MESSAGE_HANDLER,
+  PacketPipe,
+  withoutCredit,
+  writePacket,
+  type NestJsonOptions,
+} from './nest-json.js';
 import type { ServerProtocol } from './protocol.js';
 
 export interface NestJsonServerOptions extends NestJsonOptions {
@@ -27,6 +34,7 @@ export interface NestJsonServerOptions extends NestJsonOptions {
 /** Server side of Nest's own wire format, as `ServerTCP` speaks it. */
 export class NestJsonServerProtocol implements ServerProtocol {
   readonly name = 'nest-json';
+  readonly hasCredit = false;
   readonly #writer: MessageWriter;
   readonly #sink: ServerSink;
   readonly #options: NestJsonServerOptions;
@@ -69,8 +77,33 @@ export class NestJsonServerProtocol implements ServerProtocol {
     this.#reply(id, { response: data, isDisposed: true, id });
   }
 
-  item(id: CallId, data: unknown): void {
+  item(id: CallId, data: unknown): number {
     this.#reply(id, { response: data, id });
+    return 0;
+  }
+
+  encodeItem(): never {
+    throw withoutCredit();
+  }
+
+  writeEncoded(): never {
+    throw withoutCredit();
+  }
+
+  credit(): never {
+    throw withoutCredit();
+  }
+
+  cancelled(): void {
+    // The stock wire has no cancel.
+  }
+
+  flush(): void {
+    // Nothing is kept back.
+  }
+
+  closed(): void {
+    // Nobody waits.
   }
 
   completed(id: CallId): void {
@@ -158,7 +191,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
       return;
     }
     if (id === undefined) this.#sink.event(pattern, data, strings);
-    else this.#sink.request(id as CallId, pattern, data, strings, undefined);
+    else this.#sink.request(id as CallId, pattern, data, strings, undefined, false);
   }
 
   #reply(id: CallId, packet: Record<string, unknown>): void {

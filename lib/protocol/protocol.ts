@@ -1,10 +1,10 @@
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import type { CallId, FailureKind, GoawayNotice, OutgoingMessage } from './messages.js';
+import type { CallId, EncodedMessage, FailureKind, GoawayNotice, OutgoingMessage } from './messages.js';
 
 export type ProtocolName = 'native' | 'nest-json';
 
 /** One connection's protocol, seen from either side. */
-interface Protocol {
+export interface Protocol {
   readonly name: ProtocolName;
   /**
    * Takes received bytes and calls the sink for each message.
@@ -16,6 +16,21 @@ interface Protocol {
   end(): void;
   ping(token: number): void;
   pong(token: number): void;
+  /** Whether a stream waits for credit; where not, the socket alone says when a peer is slow. */
+  readonly hasCredit: boolean;
+  /** One value of a stream. @returns what it takes of the stream's credit, in bytes */
+  item(id: CallId, data: unknown): number;
+  /** The same value as bytes, to be written once there is credit. */
+  encodeItem(id: CallId, data: unknown): EncodedMessage;
+  writeEncoded(id: CallId, item: EncodedMessage): void;
+  /** The stream, or the call, is over without a further value. */
+  completed(id: CallId): void;
+  /** So many bytes more of a stream may be sent to this side. */
+  credit(id: CallId, bytes: number): void;
+  /** Sends what it keeps back for the sake of other messages. */
+  flush(): void;
+  /** The connection is gone: whoever waits for something to be written learns that it never will. */
+  closed(): void;
 }
 
 /** The client's side: requests out, replies in. Methods that write throw before any byte is written. */
@@ -25,13 +40,17 @@ export interface ClientProtocol extends Protocol {
   /** @returns where an async serializer has to be waited for, a promise of the event having been written */
   event(message: OutgoingMessage): Promise<void> | undefined;
   cancel(id: number): void;
+  /** What the call streams to the server has failed. */
+  failure(id: number, error: unknown): void;
+  /** Whether the message, or a part of it, is kept back: it cannot have reached a handler. */
+  isHeld(id: number): boolean;
 }
 
 /** The server's side: requests in, replies out. Methods that write throw before any byte is written. */
 export interface ServerProtocol extends Protocol {
+  /** The client has cancelled the call: what is kept back of its answers is dropped. */
+  cancelled(id: CallId): void;
   response(id: CallId, data: unknown): void;
-  item(id: CallId, data: unknown): void;
-  completed(id: CallId): void;
   failure(id: CallId, kind: FailureKind, error: unknown): void;
   push(route: string, data: unknown): void;
   goaway(notice: GoawayNotice): void;

@@ -1,57 +1,96 @@
+import { ItemQueue } from '../common/item-queue.js';
+import { IncomingWindow } from '../connection/incoming-window.js';
+import type { ItemSink } from '../connection/item-sink.js';
+import type { OutgoingStream } from '../connection/outgoing-stream.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { CallId, FailureKind, Metadata } from '../protocol/messages.js';
 import type { Session } from './session.js';
 
 /** What a call needs of its session to answer. */
 export interface CallReplies {
-  item(call: ServerCall, data: unknown): void;
-  response(call: ServerCall, data: unknown): void;
-  completed(call: ServerCall): void;
-  failure(call: ServerCall, kind: FailureKind, error: unknown): void;
-  /** Calls back when the call's deadline has passed; the returned function takes that back. */
-  watchDeadline(call: ServerCall): () => void;
+  openStream(call: ServerCall): OutgoingStream;
+  sendItem(call: ServerCall, stream: OutgoingStream, data: unknown): void;
+  sendResponse(call: ServerCall, data: unknown): void;
+  sendCompleted(call: ServerCall): void;
+  sendFailure(call: ServerCall, kind: FailureKind, error: unknown): void;
+  /** Lets the client stream so many bytes more to the call. */
+  grant(call: ServerCall, bytes: number): void;
+  /** A time on the session's clock, as milliseconds since the epoch. */
+  epochOf(time: number): number;
+}
+
+/** A request as it arrived. */
+export interface ServerRequest {
+  readonly id: CallId;
+  readonly pattern: unknown;
+  readonly data: unknown;
+  readonly metadata: Metadata | undefined;
+  /** When the caller gives up, on the session's clock, where it said. */
+  readonly expiresAt: number | undefined;
+  /** The data follows as items; what of it may be under way, in bytes. */
+  readonly streamWindowBytes: number | undefined;
 }
 
 /**
- * One request on the server. It is answered once: by `response`, `complete` or `fail`, after any number of
- * items. After a cancel, answers go nowhere.
+ * - `running`: the handler is at work
+ * - `ending`: it has answered, and a part of what it streamed waits for the client
+ * - `over`: answered
+ * - `cancelled`: nobody wants an answer any more
  */
-export class ServerCall {
+type ServerCallState = 'running' | 'ending' | 'over' | 'cancelled';
+
+/**
+ * One request on the server. It is answered once: by `respond`, `complete` or `fail`, after any number of items.
+ * After a cancel, answers go nowhere.
+ */
+export class ServerCall implements ItemSink {
   readonly id: CallId;
   readonly session: Session;
   readonly pattern: unknown;
   readonly data: unknown;
   readonly metadata: Metadata | undefined;
-  /** When the caller gives up, in milliseconds since the epoch, where it said. */
-  readonly deadline: number | undefined;
+  readonly expiresAt: number | undefined;
+  /** What the client streams to the call; undefined for one value, which is {@link data}. */
+  readonly incoming: ItemQueue | undefined;
+  readonly #window: IncomingWindow | undefined;
   readonly #replies: CallReplies;
-  #state: 'running' | 'over' | 'cancelled' = 'running';
+  #state: ServerCallState = 'running';
+  #stream: OutgoingStream | undefined;
   #abort: AbortController | undefined;
   #cancelReason: Error | undefined;
   #onCancel: (() => void) | undefined;
-  #unwatch: (() => void) | undefined;
 
-  constructor(
-    replies: CallReplies,
-    session: Session,
-    request: {
-      id: CallId;
-      pattern: unknown;
-      data: unknown;
-      metadata: Metadata | undefined;
-      deadline: number | undefined;
-    },
-  ) {
+  constructor(replies: CallReplies, session: Session, request: ServerRequest) {
     this.#replies = replies;
     this.session = session;
     this.id = request.id;
     this.pattern = request.pattern;
     this.data = request.data;
     this.metadata = request.metadata;
-    this.deadline = request.deadline;
+    this.expiresAt = request.expiresAt;
+    if (request.streamWindowBytes === undefined) return;
+    this.#window = new IncomingWindow(request.streamWindowBytes);
+    this.incoming = new ItemQueue(
+      (bytes) => {
+        this.#taken(bytes);
+      },
+      // The client goes on until its window is full; the answer, or a cancel, stops it.
+      () => undefined,
+    );
   }
 
   get isRunning(): boolean {
     return this.#state === 'running';
+  }
+
+  /** Whether it has answered with a first item: from then on the time between items counts, at the client. */
+  get isStreaming(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  /** When the caller gives up, in milliseconds since the epoch, where it said. */
+  get deadline(): number | undefined {
+    return this.expiresAt === undefined ? undefined : this.#replies.epochOf(this.expiresAt);
   }
 
   /** Aborted when the caller cancels, disconnects or passes its deadline. Made when first asked for. */
@@ -59,9 +98,6 @@ export class ServerCall {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#state === 'cancelled') this.#abort.abort(this.#cancelReason);
-      // Only a handler that asks for the signal needs the deadline watched: the caller watches it anyway.
-      else if (this.#state === 'running' && this.deadline !== undefined)
-        this.#unwatch = this.#replies.watchDeadline(this);
     }
     return this.#abort.signal;
   }
@@ -72,39 +108,91 @@ export class ServerCall {
     else this.#onCancel = callback;
   }
 
+  get isWritable(): boolean {
+    return this.#state !== 'running' || this.#open().isWritable;
+  }
+
+  whenWritable(): Promise<void> {
+    return this.isWritable ? Promise.resolve() : this.#open().whenWritable();
+  }
+
   /** One value; more may follow. */
   item(data: unknown): void {
-    if (this.#state === 'running') this.#replies.item(this, data);
+    if (this.#state === 'running') this.#replies.sendItem(this, this.#open(), data);
   }
 
   /** The only or last value. */
   respond(data: unknown): void {
-    if (this.#end()) this.#replies.response(this, data);
+    this.#end(() => {
+      this.#replies.sendResponse(this, data);
+    });
   }
 
   /** No further value. */
   complete(): void {
-    if (this.#end()) this.#replies.completed(this);
+    this.#end(() => {
+      this.#replies.sendCompleted(this);
+    });
   }
 
-  fail(kind: FailureKind, error: unknown): void {
-    if (this.#end()) this.#replies.failure(this, kind, error);
+  /** The handler failed. */
+  fail(error: unknown): void {
+    this.refuse('handler', error);
+  }
+
+  refuse(kind: FailureKind, error: unknown): void {
+    this.#end(() => {
+      this.#replies.sendFailure(this, kind, error);
+    });
   }
 
   /** The caller is gone or does not care any more. */
   cancel(reason: Error): void {
-    if (this.#state !== 'running') return;
+    if (this.#state === 'over' || this.#state === 'cancelled') return;
     this.#state = 'cancelled';
-    this.#unwatch?.();
+    this.#stream?.drop();
     this.#cancelReason = reason;
     this.#abort?.abort(reason);
     this.#onCancel?.();
+    this.incoming?.fail(reason);
   }
 
-  #end(): boolean {
-    if (this.#state !== 'running') return false;
-    this.#state = 'over';
-    this.#unwatch?.();
-    return true;
+  // What the session hands on.
+
+  /** The client has made room. */
+  credited(bytes: number): void {
+    this.#stream?.credited(bytes);
+  }
+
+  /** @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION` when this call streams nothing, or has no credit */
+  received(data: unknown, bytes: number): void {
+    if (this.incoming === undefined || this.#window === undefined)
+      throw new PooledTcpError('PTCP_PROTOCOL_VIOLATION', 'an item for a request that came whole');
+    this.#window.arrived(bytes);
+    this.incoming.push(data, bytes);
+  }
+
+  #taken(bytes: number): void {
+    const granted = this.#window?.taken(bytes) ?? 0;
+    if (granted > 0 && this.#state === 'running') this.#replies.grant(this, granted);
+  }
+
+  #open(): OutgoingStream {
+    return (this.#stream ??= this.#replies.openStream(this));
+  }
+
+  #end(send: () => void): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'ending';
+    this.incoming?.abandon();
+    if (this.#stream === undefined) {
+      this.#state = 'over';
+      send();
+      return;
+    }
+    this.#stream.finish(() => {
+      this.#state = 'over';
+      send();
+    });
   }
 }

@@ -196,7 +196,7 @@ export class TcpServer implements SessionHost {
   /** Says why, to as many at a time as is cheap; a flood beyond that is dropped. */
   #refuse(transport: SocketTransport): void {
     if (this.#refusals >= MAX_REFUSALS) {
-      transport.start({ data: () => undefined, end: () => undefined, close: () => undefined });
+      transport.start({ data: () => undefined, drain: () => undefined, end: () => undefined, close: () => undefined });
       transport.destroy();
       return;
     }

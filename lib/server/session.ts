@@ -1,10 +1,13 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { Alarm } from '../common/alarm.js';
 import { wasFrozen } from '../common/frozen.js';
-import { MAX_TIMER_MS } from '../common/options.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { Connection, type ConnectionOwner } from '../connection/connection.js';
+import { OutgoingStream } from '../connection/outgoing-stream.js';
+import { ConnectionStreamWriter } from '../connection/stream-writer.js';
 import type { Transport } from '../connection/transport.js';
-import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import type { PooledTcpErrorCode } from '../errors/codes.js';
+import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import { PROTOCOL_VERSION, writeRefusal, writeWelcome, type Hello } from '../protocol/hello.js';
 import type { CallId, FailureKind, GoawayNotice, Metadata, ServerSink } from '../protocol/messages.js';
 import { NestJsonServerProtocol } from '../protocol/nest-json-server.js';
@@ -32,6 +35,12 @@ export interface SessionHost {
   closed(session: Session): void;
 }
 
+/** What the client is told of an answer that could not be written. */
+const UNWRITABLE: Partial<Record<PooledTcpErrorCode, FailureKind>> = {
+  PTCP_FRAME_TOO_LARGE: 'too-large',
+  PTCP_WRITE_OVERFLOW: 'overflow',
+};
+
 /** How long a peer that is told why it is closed has to read it. */
 const FAREWELL_MS = 1_000;
 
@@ -43,6 +52,11 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   readonly #host: SessionHost;
   readonly #connection: Connection;
   readonly #calls = new Map<CallId, ServerCall>();
+  /** Rings when the first of the deadlines has passed that callers gave. */
+  readonly #deadlines: Alarm;
+  readonly #streamWriter: ConnectionStreamWriter;
+  /** What the client lets each stream send before it grants more. */
+  #peerStreamWindowBytes = 0;
   #protocol: ServerProtocol;
   #upgrade: NativeServerProtocol | undefined;
   /** Why this session is refused, where it is. */
@@ -56,6 +70,10 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#host = host;
     this.#refusal = refusal;
     this.#connection = new Connection({ ...settings, transport, clock }, this);
+    this.#deadlines = new Alarm(clock, () => {
+      this.#expire();
+    });
+    this.#streamWriter = new ConnectionStreamWriter(this.#connection, () => this.#protocol);
     this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
       ...settings,
       onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#onHello(hello, id),
@@ -150,6 +168,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     const { clock, logger } = this.#host;
     if (this.#farewell !== undefined) clock.clearTimeout(this.#farewell);
     if (this.#idleTimer !== undefined) clock.clearTimeout(this.#idleTimer);
+    this.#deadlines.clear();
+    this.#protocol.closed();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) {
@@ -172,8 +192,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     data: unknown,
     metadata: Metadata | undefined,
     timeoutMs: number | undefined,
+    isStreaming: boolean,
   ): void {
-    const { settings, dispatcher } = this.#host;
+    const { settings, dispatcher, clock } = this.#host;
     if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#isMismatch) throw this.#mismatch();
     if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
@@ -190,6 +211,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       );
       return;
     }
+    // Counted from when its bytes were read: many calls may have been before it in the same read.
+    const expiresAt = timeoutMs === undefined ? undefined : this.#connection.heartbeat.lastReadAt + timeoutMs;
+    if (expiresAt !== undefined && clock.now() >= expiresAt) {
+      this.#protocol.failure(id, 'deadline', `the deadline of ${timeoutMs} ms passed before its turn came`);
+      return;
+    }
     if (!this.#host.admitCall()) {
       this.#protocol.failure(
         id,
@@ -198,9 +225,10 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       );
       return;
     }
-    const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    const call = new ServerCall(this, this, { id, pattern, data, metadata, deadline });
+    const streamWindowBytes = isStreaming ? settings.streamWindowBytes : undefined;
+    const call = new ServerCall(this, this, { id, pattern, data, metadata, expiresAt, streamWindowBytes });
     this.#calls.set(id, call);
+    if (expiresAt !== undefined) this.#deadlines.setAt(expiresAt);
     dispatcher.request(call);
   }
 
@@ -214,7 +242,32 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#forget(call);
+    this.#protocol.cancelled(id);
     call.cancel(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
+    this.#endIfDrained();
+  }
+
+  item(id: CallId, data: unknown, bytes: number): void {
+    // Of a call that is over: the client had sent it before it knew.
+    this.#calls.get(id)?.received(data, bytes);
+  }
+
+  end(id: CallId): void {
+    this.#calls.get(id)?.incoming?.end();
+  }
+
+  failure(id: CallId, kind: FailureKind, error: unknown): void {
+    const code = kind === 'malformed' ? 'PTCP_PAYLOAD_MALFORMED' : 'PTCP_SOURCE_FAILED';
+    this.#calls.get(id)?.incoming?.fail(
+      new PooledTcpError(code, `what ${this.peer} streamed has failed: ${describeCause(error)}`, {
+        peer: this.peer,
+        cause: error,
+      }),
+    );
+  }
+
+  credit(id: CallId, bytes: number): void {
+    this.#calls.get(id)?.credited(bytes);
   }
 
   ping(token: number): void {
@@ -235,21 +288,29 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
 
   // What calls answer.
 
-  item(call: ServerCall, data: unknown): void {
+  openStream(call: ServerCall): OutgoingStream {
+    return new OutgoingStream(call.id, this.#streamWriter, this.#peerStreamWindowBytes);
+  }
+
+  sendItem(call: ServerCall, stream: OutgoingStream, data: unknown): void {
     this.#reply(call, () => {
-      this.#protocol.item(call.id, data);
+      stream.item(data);
     });
   }
 
-  response(call: ServerCall, data: unknown): void {
+  sendResponse(call: ServerCall, data: unknown): void {
     this.#forget(call);
-    this.#reply(call, () => {
+    if (this.#connection.state === 'closed') return;
+    // Without the closure of the others: nearly every answer is one of these.
+    try {
       this.#protocol.response(call.id, data);
-    });
+    } catch (error) {
+      this.#unwritable(call, error as PooledTcpError);
+    }
     this.#endIfDrained();
   }
 
-  completed(call: ServerCall): void {
+  sendCompleted(call: ServerCall): void {
     this.#forget(call);
     this.#reply(call, () => {
       this.#protocol.completed(call.id);
@@ -257,7 +318,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#endIfDrained();
   }
 
-  failure(call: ServerCall, kind: FailureKind, error: unknown): void {
+  sendFailure(call: ServerCall, kind: FailureKind, error: unknown): void {
     this.#forget(call);
     this.#reply(call, () => {
       this.#protocol.failure(call.id, kind, error);
@@ -265,23 +326,32 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#endIfDrained();
   }
 
-  watchDeadline(call: ServerCall): () => void {
-    const { clock } = this.#host;
-    const timer = clock.setTimeout(
-      () => {
-        this.#forget(call);
-        call.cancel(
-          new PooledTcpError('PTCP_DEADLINE_EXCEEDED', `the deadline that ${this.peer} gave has passed`, {
-            peer: this.peer,
-          }),
-        );
-        this.#endIfDrained();
-      },
-      Math.min(Math.max((call.deadline ?? 0) - Date.now(), 1), MAX_TIMER_MS),
-    );
-    return () => {
-      clock.clearTimeout(timer);
-    };
+  grant(call: ServerCall, bytes: number): void {
+    if (this.#connection.state !== 'closed') this.#protocol.credit(call.id, bytes);
+  }
+
+  epochOf(time: number): number {
+    return Date.now() + time - this.#host.clock.now();
+  }
+
+  /** Stops the calls whose callers have given up by now: they know it themselves, and are sent nothing. */
+  #expire(): void {
+    const now = this.#host.clock.now();
+    for (const call of [...this.#calls.values()]) {
+      const { expiresAt } = call;
+      if (expiresAt === undefined || call.isStreaming) continue;
+      if (expiresAt > now) {
+        this.#deadlines.setAt(expiresAt);
+        continue;
+      }
+      this.#forget(call);
+      call.cancel(
+        new PooledTcpError('PTCP_DEADLINE_EXCEEDED', `the deadline that ${this.peer} gave has passed`, {
+          peer: this.peer,
+        }),
+      );
+    }
+    this.#endIfDrained();
   }
 
   /** Writes an answer; one that cannot be written becomes a failure of this call, and of nothing else. */
@@ -290,12 +360,18 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     try {
       write();
     } catch (error) {
-      const { code, message } = error as PooledTcpError;
-      this.#host.logger.error(`the answer to '${String(call.pattern)}' could not be sent: ${message} (${code})`);
-      this.#forget(call);
-      call.cancel(error as PooledTcpError);
-      this.#replyUnwritable(call, code === 'PTCP_FRAME_TOO_LARGE' ? 'too-large' : 'unserializable', message);
+      this.#unwritable(call, error as PooledTcpError);
     }
+  }
+
+  #unwritable(call: ServerCall, error: PooledTcpError): void {
+    const { code, message } = error;
+    this.#host.logger.error(`the answer to '${String(call.pattern)}' could not be sent: ${message} (${code})`);
+    this.#forget(call);
+    this.#protocol.cancelled(call.id);
+    call.cancel(error);
+    this.#replyUnwritable(call, UNWRITABLE[code] ?? 'unserializable', message);
+    this.#endIfDrained();
   }
 
   #replyUnwritable(call: ServerCall, kind: FailureKind, message: string): void {
@@ -326,15 +402,18 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       return true;
     }
     if (!hello.versions.includes(PROTOCOL_VERSION)) return false;
-    const { maxFrameBytes, idleTimeoutMs } = this.#host.settings;
+    const { maxFrameBytes, idleTimeoutMs, streamWindowBytes } = this.#host.settings;
+    this.#peerStreamWindowBytes = hello.streamWindowBytes;
     writeWelcome(this.#connection.output, id, {
       version: PROTOCOL_VERSION,
       maxFrameBytes,
+      streamWindowBytes,
       idleTimeoutMs,
       maxPatterns: MAX_PATTERNS,
     });
     this.#connection.schedule();
     this.#upgrade = new NativeServerProtocol(this.#connection, this, {
+      clock: this.#host.clock,
       maxFrameBytes,
       peerMaxFrameBytes: Math.min(maxFrameBytes, hello.maxFrameBytes),
     });

@@ -82,6 +82,9 @@ export class MemoryTransport implements Transport {
   resume(): void {
     this.#isPaused = false;
     this.#drain();
+    this.#emit((events) => {
+      events.drain();
+    });
   }
 
   /** The connection breaks, as by a reset. */

@@ -28,6 +28,7 @@ import { TcpServer } from '../../lib/server/server.js';
 import type { Dispatcher } from '../../lib/server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions } from '../../lib/server/settings.js';
 import { native } from '../../lib/protocol/protocol.js';
+import { StepClock } from '../support/step-clock.js';
 
 const DOCUMENT = readFileSync('docs/PROTOCOL.md', 'utf8');
 const MAX = 8 * 1024 * 1024;
@@ -49,6 +50,7 @@ function bytesOf(block: string): Buffer {
 class Writer implements MessageWriter {
   readonly output = new Output();
   schedule(): void {}
+  hold(): void {}
   take(): Buffer {
     return Buffer.concat(this.output.take());
   }
@@ -72,6 +74,7 @@ function recorder(): ClientSink & ServerSink & { heard: Heard[] } {
     failure: hear('failure'),
     unsent: hear('unsent'),
     push: hear('push'),
+    credit: hear('credit'),
     request: hear('request'),
     event: hear('event'),
     cancel: hear('cancel'),
@@ -84,16 +87,19 @@ function recorder(): ClientSink & ServerSink & { heard: Heard[] } {
 
 /** Both ends of a connection with nothing between them. */
 function peers({ clientMax = MAX, serverMax = MAX } = {}) {
+  const clock = new StepClock();
   const toServer = new Writer();
   const toClient = new Writer();
   const atClient = recorder();
   const atServer = recorder();
   const client = new NativeClientProtocol(toServer, atClient, {
+    clock,
     maxFrameBytes: clientMax,
     peerMaxFrameBytes: serverMax,
     maxPatterns: 2,
   });
   const server = new NativeServerProtocol(toClient, atServer, {
+    clock,
     maxFrameBytes: serverMax,
     peerMaxFrameBytes: clientMax,
   });
@@ -116,21 +122,26 @@ const EXAMPLES: Readonly<Record<string, { from: 'client' | 'server'; send: (peer
   request: {
     from: 'client',
     send: ({ client }) => client.request(1, message('sum', [1, 2]), 500),
-    heard: ['request', 1, 'sum', [1, 2], undefined, 500],
+    heard: ['request', 1, 'sum', [1, 2], undefined, 500, false],
   },
   'request-again': {
     from: 'client',
     send: ({ client }) => client.request(2, message('sum', [3, 4]), 0),
-    heard: ['request', 2, 'sum', [3, 4], undefined, undefined],
+    heard: ['request', 2, 'sum', [3, 4], undefined, undefined, false],
   },
   'request-literal': {
     from: 'client',
     send: ({ client }) => client.request(3, message('raw', Buffer.from('cafe', 'hex')), 10_000),
-    heard: ['request', 3, 'raw', Buffer.from('cafe', 'hex'), undefined, 10_000],
+    heard: ['request', 3, 'raw', Buffer.from('cafe', 'hex'), undefined, 10_000, false],
+  },
+  'request-stream': {
+    from: 'client',
+    send: ({ client }) => client.request(5, { ...message('sum', undefined), isStreaming: true }, 0),
+    heard: ['request', 5, 'sum', undefined, undefined, undefined, true],
   },
   event: {
     from: 'client',
-    send: ({ client }) => client.event(message('log', 'hi', { tenant: 'a' })),
+    send: ({ client }) => void client.event(message('log', 'hi', { tenant: 'a' })),
     heard: ['event', 'log', 'hi', { tenant: 'a' }],
   },
   response: { from: 'server', send: ({ server }) => server.response(1, 3), heard: ['response', 1, 3] },
@@ -139,13 +150,14 @@ const EXAMPLES: Readonly<Record<string, { from: 'client' | 'server'; send: (peer
     send: ({ server }) => server.response(2, undefined),
     heard: ['response', 2, undefined],
   },
-  item: { from: 'server', send: ({ server }) => server.item(3, { n: 0 }), heard: ['item', 3, { n: 0 }] },
+  item: { from: 'server', send: ({ server }) => server.item(3, { n: 0 }), heard: ['item', 3, { n: 0 }, 17] },
   end: { from: 'server', send: ({ server }) => server.completed(3), heard: ['end', 3] },
   failure: {
     from: 'server',
     send: ({ server }) => server.failure(4, 'handler', boom),
     heard: ['failure', 4, 'handler', boom],
   },
+  credit: { from: 'client', send: ({ client }) => client.credit(3, 16_384), heard: ['credit', 3, 16_384] },
   cancel: { from: 'client', send: ({ client }) => client.cancel(2), heard: ['cancel', 2] },
   ping: { from: 'client', send: ({ client }) => client.ping(7), heard: ['ping', 7] },
   pong: { from: 'server', send: ({ server }) => server.pong(7), heard: ['pong', 7] },
@@ -161,7 +173,7 @@ describe('docs/PROTOCOL.md, native frames', () => {
   const documented = blocks('hex');
 
   it('shows each message that exists', () => {
-    expect([...documented.keys()].sort()).toEqual(Object.keys(EXAMPLES).sort());
+    expect([...documented.keys()].sort()).toEqual([...Object.keys(EXAMPLES), 'fragment', 'fragment-last'].sort());
     const types = new Set([...documented.values()].map((block) => bytesOf(block)[4]));
     expect([...types].sort((a = 0, b = 0) => a - b)).toEqual(Object.values(TYPE));
   });
@@ -169,7 +181,7 @@ describe('docs/PROTOCOL.md, native frames', () => {
   /** A connection on which the pattern of the first request is known, as in the document. */
   function connectionBefore(name: string): Peers {
     const pair = peers();
-    if (name === 'request-again' || name === 'event') EXAMPLES['request']?.send(pair);
+    if (name === 'request-again' || name === 'request-stream' || name === 'event') EXAMPLES['request']?.send(pair);
     if (name === 'request-literal') {
       EXAMPLES['request']?.send(pair);
       EXAMPLES['event']?.send(pair);
@@ -194,6 +206,15 @@ describe('docs/PROTOCOL.md, native frames', () => {
     expect((from === 'client' ? pair.atServer : pair.atClient).heard).toEqual([heard]);
   });
 
+  it('puts the message in fragments together, and acknowledges each', () => {
+    const { client, atClient, toServer } = peers();
+    client.receive(bytesOf(documented.get('fragment') ?? ''));
+    expect(atClient.heard).toEqual([]);
+    client.receive(bytesOf(documented.get('fragment-last') ?? ''));
+    expect(atClient.heard).toEqual([['response', 1, 3]]);
+    expect(toServer.take().toString('hex')).toBe('0000000a0c000000000000000004' + '0000000a0c000000000000000003');
+  });
+
   it('lists the types and the failures by their numbers', () => {
     for (const [name, number] of Object.entries(TYPE))
       expect(DOCUMENT).toMatch(new RegExp(`^\\| ${number} +\\| \\[${name}\\]`, 'm'));
@@ -206,8 +227,14 @@ describe('docs/PROTOCOL.md, stock frames', () => {
   const documented = blocks('frame');
   const frame = (name: string): string => documented.get(name)?.trimEnd() ?? '';
   const packet = (name: string): unknown => JSON.parse(frame(name).replace(/^\d+#/, ''));
-  const hello = { versions: [PROTOCOL_VERSION], maxFrameBytes: MAX };
-  const welcome = { version: PROTOCOL_VERSION, maxFrameBytes: MAX, idleTimeoutMs: 180_000, maxPatterns: 1024 };
+  const hello = { versions: [PROTOCOL_VERSION], maxFrameBytes: MAX, streamWindowBytes: 262_144 };
+  const welcome = {
+    version: PROTOCOL_VERSION,
+    maxFrameBytes: MAX,
+    streamWindowBytes: 262_144,
+    idleTimeoutMs: 180_000,
+    maxPatterns: 1024,
+  };
 
   it('shows the hello that the client sends and the server takes', () => {
     const writer = new Writer();
@@ -282,7 +309,7 @@ describe('docs/PROTOCOL.md, limits and violations', () => {
   it.each([
     ['a length below 2', '08', 'PTCP_PROTOCOL_VIOLATION'],
     ['an unknown type', '0c 00 00 00 00 01', 'PTCP_PROTOCOL_VIOLATION'],
-    ['a type in the wrong direction', '05 00 00 00 00 01', 'PTCP_PROTOCOL_VIOLATION'],
+    ['a type in the wrong direction', '03 00 00 00 00 01', 'PTCP_PROTOCOL_VIOLATION'],
     ['a frame that ends inside its fields', '08 00 00 00 00', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern that was not defined', '01 00 00 00 00 01 00 01', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern defined out of order', '01 10 00 00 00 01 00 02 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
@@ -303,7 +330,7 @@ describe('docs/PROTOCOL.md, limits and violations', () => {
   });
 
   it('a client refuses a failure of unknown kind', () => {
-    expect(() => peers().client.receive(frameOf('06 00 00 00 00 01 07'))).toThrow(
+    expect(() => peers().client.receive(frameOf('06 00 00 00 00 01 08'))).toThrow(
       refusedWith('PTCP_PROTOCOL_VIOLATION'),
     );
   });
@@ -312,7 +339,7 @@ describe('docs/PROTOCOL.md, limits and violations', () => {
     const { server, atServer, toClient, client, atClient } = peers();
     server.receive(frameOf('01 11 00 00 00 01 00 01 00 01 61 7b'));
     server.receive(frameOf('01 00 00 00 00 02 00 01'));
-    expect(atServer.heard).toEqual([['request', 2, 'a', undefined, undefined, undefined]]);
+    expect(atServer.heard).toEqual([['request', 2, 'a', undefined, undefined, undefined, false]]);
     client.receive(toClient.take());
     expect(atClient.heard).toEqual([['failure', 1, 'malformed', expect.any(String)]]);
   });

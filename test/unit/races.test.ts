@@ -191,7 +191,12 @@ describe('a known race does not happen:', () => {
         clock,
         connector: () => {
           const [clientEnd, serverEnd] = MemoryTransport.pair();
-          serverEnd.start({ data: () => serverEnd.end(), end: () => undefined, close: () => undefined });
+          serverEnd.start({
+            data: () => serverEnd.end(),
+            drain: () => undefined,
+            end: () => undefined,
+            close: () => undefined,
+          });
           ends.push(clientEnd);
           return Promise.resolve(clientEnd);
         },

@@ -23,6 +23,8 @@ export const TYPE = {
   pong: 9,
   goaway: 10,
   push: 11,
+  credit: 12,
+  fragment: 13,
 } as const;
 
 /** What the payload is: the low four bits of `flags`. */
@@ -30,7 +32,12 @@ export const PAYLOAD = { none: 0, json: 1, raw: 2 } as const;
 export const PAYLOAD_MASK = 0x0f;
 
 /** High bits of `flags` on requests and events: which optional fields follow, in this order. */
-export const FLAG = { define: 0x10, deadline: 0x20, metadata: 0x40 } as const;
+export const FLAG = { define: 0x10, deadline: 0x20, metadata: 0x40, stream: 0x80 } as const;
+
+/** High bits of `flags` on fragments. */
+export const FRAGMENT_FLAG = { first: 0x10, dropped: 0x20 } as const;
+/** The id of credit that acknowledges fragments, and no stream. */
+export const FRAGMENTS = 0;
 
 /** Pattern number of a pattern that is spelled out and not to be remembered. */
 export const LITERAL_PATTERN = 0;

@@ -1,14 +1,26 @@
+import type { Clock } from '../../common/clock.js';
+import { Deferred } from '../../common/deferred.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { FrameDecoder } from '../../framing/framing.js';
 import { isRecord } from '../json.js';
-import { FAILURES, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
-import { violation, type ClientProtocol } from '../protocol.js';
-import { receiveControl } from './control.js';
+import {
+  type ClientSink,
+  type EncodedMessage,
+  type MessageWriter,
+  type Metadata,
+  type OutgoingMessage,
+} from '../messages.js';
+import type { ClientProtocol } from '../protocol.js';
+import { receiveControl, writeCredit, type ControlParts } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
+import { FragmentReceiver } from './fragment-receiver.js';
+import { FragmentSender } from './fragment-sender.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
 import { encodePattern, NativeEncoder } from './native-encoder.js';
+import { readFailure, readItem, writeFailure } from './stream-messages.js';
 
 export interface NativeClientOptions {
+  readonly clock: Clock;
   /** Largest frame we take, in bytes. */
   readonly maxFrameBytes: number;
   /** Largest frame the server takes, in bytes. */
@@ -23,7 +35,10 @@ const MAX_DEADLINE_MS = 0xffff_ffff;
 /** Client side of the native protocol. */
 export class NativeClientProtocol implements ClientProtocol {
   readonly name = 'native';
+  readonly hasCredit = true;
   readonly #encoder: NativeEncoder;
+  readonly #fragments: FragmentSender;
+  readonly #control: ControlParts;
   readonly #decoder: FrameDecoder;
   readonly #sink: ClientSink;
   readonly #maxPatterns: number;
@@ -34,10 +49,18 @@ export class NativeClientProtocol implements ClientProtocol {
     this.#sink = sink;
     // Whatever the server offers: the field for the number has 16 bits, and ours remembers no more.
     this.#maxPatterns = Math.min(options.maxPatterns, MAX_PATTERNS);
-    this.#encoder = new NativeEncoder(writer, options.peerMaxFrameBytes);
-    this.#decoder = nativeDecoder(options.maxFrameBytes, (frame) => {
+    this.#fragments = new FragmentSender(writer, options.clock);
+    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes);
+    const receive = (frame: FrameReader): void => {
       this.#receive(frame);
-    });
+    };
+    this.#decoder = nativeDecoder(options.maxFrameBytes, receive);
+    this.#control = {
+      sink,
+      encoder: this.#encoder,
+      fragmentsOut: this.#fragments,
+      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, receive),
+    };
   }
 
   receive(chunk: Buffer): void {
@@ -49,16 +72,64 @@ export class NativeClientProtocol implements ClientProtocol {
   }
 
   request(id: number, message: OutgoingMessage, timeoutMs: number): void {
-    const deadline = timeoutMs > 0 ? FLAG.deadline : 0;
-    this.#write(TYPE.request, deadline, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
+    const flags = (timeoutMs > 0 ? FLAG.deadline : 0) | (message.isStreaming === true ? FLAG.stream : 0);
+    this.#write(TYPE.request, flags, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
   }
 
-  event(message: OutgoingMessage): undefined {
-    this.#write(TYPE.event, 0, message, (_slab, at) => at);
+  event(message: OutgoingMessage): Promise<void> | undefined {
+    const gone = new Deferred();
+    const frameBytes = this.#write(
+      TYPE.event,
+      0,
+      message,
+      (_slab, at) => at,
+      0,
+      () => {
+        gone.resolve();
+      },
+    );
+    return frameBytes > 0 ? undefined : gone.promise;
+  }
+
+  item(id: number, data: unknown): number {
+    return Math.abs(this.#encoder.writeNumber(TYPE.item, id, data, id));
+  }
+
+  encodeItem(id: number, data: unknown): EncodedMessage {
+    return this.#encoder.encodeNumber(TYPE.item, id, data);
+  }
+
+  writeEncoded(id: number, item: EncodedMessage): void {
+    this.#encoder.writeEncoded(id, item);
+  }
+
+  completed(id: number): void {
+    this.#encoder.writeNumber(TYPE.end, id, undefined, id);
+  }
+
+  failure(id: number, error: unknown): void {
+    writeFailure(this.#encoder, id, 'handler', error);
+  }
+
+  credit(id: number, bytes: number): void {
+    writeCredit(this.#encoder, id, bytes);
   }
 
   cancel(id: number): void {
+    this.#fragments.drop(id);
     this.#encoder.writeNumber(TYPE.cancel, id);
+  }
+
+  isHeld(id: number): boolean {
+    return this.#fragments.holds(id);
+  }
+
+  flush(): void {
+    this.#fragments.flush();
+  }
+
+  closed(): void {
+    this.#fragments.closed();
   }
 
   ping(token: number): void {
@@ -75,7 +146,8 @@ export class NativeClientProtocol implements ClientProtocol {
     { route, data, metadata }: OutgoingMessage,
     id: (slab: Buffer, at: number) => number,
     timeoutMs = 0,
-  ): void {
+    onGone?: () => void,
+  ): number {
     const known = this.#patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
     const number = known ?? (this.#patterns.size < this.#maxPatterns ? this.#patterns.size + 1 : LITERAL_PATTERN);
@@ -83,12 +155,13 @@ export class NativeClientProtocol implements ClientProtocol {
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
     const fieldBytes = 4 + 2 + 2 + (spelled?.length ?? 0) + 4 + 4 + (metadataJson?.length ?? 0);
-    this.#encoder.write(
+    const frameBytes = this.#encoder.write(
       type,
       flags,
       fieldBytes,
-      (slab, start) => {
-        let at = slab.writeUInt16BE(number, id(slab, start));
+      (slab, start, isHeld) => {
+        // One that others overtake teaches the server nothing: they would use a number that it does not know yet.
+        let at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : number, id(slab, start));
         if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
         if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.min(Math.ceil(timeoutMs), MAX_DEADLINE_MS), at);
         if (metadataJson !== undefined)
@@ -96,36 +169,28 @@ export class NativeClientProtocol implements ClientProtocol {
         return at;
       },
       data,
+      undefined,
+      onGone,
     );
     // Only now is it on its way: a message that threw has taught the server nothing.
-    if (spelled !== undefined && number !== LITERAL_PATTERN) this.#patterns.set(route, number);
+    if (spelled !== undefined && number !== LITERAL_PATTERN && frameBytes > 0) this.#patterns.set(route, number);
+    return frameBytes;
   }
 
   #receive(frame: FrameReader): void {
     switch (frame.type) {
       case TYPE.response:
-        this.#value(frame, (id, data) => {
-          this.#sink.response(id, data);
-        });
+        this.#receiveResponse(frame);
         return;
       case TYPE.item:
-        this.#value(frame, (id, data) => {
-          this.#sink.item(id, data);
-        });
+        readItem(frame, this.#sink);
         return;
       case TYPE.end:
         this.#sink.end(frame.uint32());
         return;
-      case TYPE.failure: {
-        const id = frame.uint32();
-        const failure = FAILURES[frame.uint8()];
-        if (failure === undefined) throw violation('a failure of unknown kind');
-        const payload = frame.payloadOr((error) => {
-          this.#sink.failure(id, 'malformed', error.message);
-        });
-        if (payload !== undefined) this.#sink.failure(id, failure.kind, payload.data);
+      case TYPE.failure:
+        readFailure(frame, this.#sink);
         return;
-      }
       case TYPE.push: {
         const route = frame.text(frame.uint16());
         const payload = frame.payloadOr((error) => {
@@ -135,16 +200,16 @@ export class NativeClientProtocol implements ClientProtocol {
         return;
       }
       default:
-        receiveControl(frame, this.#sink, 'client');
+        receiveControl(frame, this.#control, 'client');
     }
   }
 
-  #value(frame: FrameReader, deliver: (id: number, data: unknown) => void): void {
+  #receiveResponse(frame: FrameReader): void {
     const id = frame.uint32();
     const payload = frame.payloadOr((error) => {
       this.#sink.failure(id, 'malformed', error.message);
     });
-    if (payload !== undefined) deliver(id, payload.data);
+    if (payload !== undefined) this.#sink.response(id, payload.data);
   }
 }
 

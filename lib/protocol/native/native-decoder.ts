@@ -9,11 +9,13 @@ export class FrameReader {
   type = 0;
   flags = 0;
   #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
   #position = 0;
   #end = 0;
 
   reset(bytes: Buffer, start: number, end: number): void {
     this.#bytes = bytes;
+    this.#start = start;
     this.#position = start;
     this.#end = end;
     this.type = this.uint8();
@@ -41,6 +43,18 @@ export class FrameReader {
   json(length: number): unknown {
     const at = this.#advance(length);
     return fromJson(this.#bytes, at, at + length);
+  }
+
+  /** Bytes of the frame, as they count for credit: those of its length field included. */
+  get frameBytes(): number {
+    return this.#end - this.#start + LENGTH_BYTES;
+  }
+
+  /** The rest of the frame, where it lies. */
+  rest(): { readonly bytes: Buffer; readonly start: number; readonly end: number } {
+    const start = this.#position;
+    this.#position = this.#end;
+    return { bytes: this.#bytes, start, end: this.#end };
   }
 
   /** The rest of the frame. @throws PooledTcpError `PTCP_PAYLOAD_MALFORMED` or `PTCP_PROTOCOL_VIOLATION` */

@@ -1,6 +1,7 @@
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { toJson } from '../json.js';
-import type { MessageWriter } from '../messages.js';
+import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import { FRAGMENT_FROM_BYTES, type FragmentSender } from './fragment-sender.js';
 import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.js';
 
 /** Text from this length on is encoded apart: reserving three bytes a character would waste the slab. */
@@ -9,13 +10,27 @@ const LONG_TEXT = 16 * 1024;
 /** A payload, ready to be measured and written. */
 type EncodedPayload = string | Buffer | undefined;
 
-/** Writes native frames: the head and fields into the slab, then the payload in place or by reference. */
+/**
+ * Writes the type's own fields from a position and returns where they end.
+ *
+ * @param isHeld the message is kept back: others overtake it
+ */
+type WriteFields = (slab: Buffer, at: number, isHeld: boolean) => number;
+
+/**
+ * Writes native frames: the head and fields into the slab, then the payload in place or by reference. Large ones go
+ * to the {@link FragmentSender}, and what the same call sends after them.
+ */
 export class NativeEncoder {
   readonly #writer: MessageWriter;
+  readonly #fragments: FragmentSender;
   readonly #maxFrameBytes: number;
+  /** Kind of the payload that was made last. */
+  #kind: number = PAYLOAD.none;
 
-  constructor(writer: MessageWriter, maxFrameBytes: number) {
+  constructor(writer: MessageWriter, fragments: FragmentSender, maxFrameBytes: number) {
     this.#writer = writer;
+    this.#fragments = fragments;
     this.#maxFrameBytes = maxFrameBytes;
   }
 
@@ -23,45 +38,78 @@ export class NativeEncoder {
    * Writes one frame. Throws before any byte is written.
    *
    * @param fieldBytes most that `fields` writes
-   * @param fields writes the type's own fields from a position and returns where they end
-   * @throws PooledTcpError `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`
+   * @param id of the call that the message belongs to, if it does
+   * @param onGone called once a message that is kept back has been written, or never will be
+   * @returns bytes of the frame; negative where it is kept back
+   * @throws PooledTcpError `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`, `PTCP_WRITE_OVERFLOW`
    */
   write(
     type: number,
     flags: number,
     fieldBytes: number,
-    fields: (slab: Buffer, at: number) => number,
+    fields: WriteFields,
     data?: unknown,
-  ): void {
-    const payload = encodePayload(data);
-    const kind = payload === undefined ? PAYLOAD.none : typeof payload === 'string' ? PAYLOAD.json : PAYLOAD.raw;
-    const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? Buffer.from(payload, 'utf8') : payload;
+    id?: CallId,
+    onGone?: () => void,
+  ): number {
+    const body = this.#body(data, HEAD_BYTES + fieldBytes);
+    if (
+      (typeof body === 'object' && body.length >= FRAGMENT_FROM_BYTES) ||
+      (id !== undefined && this.#fragments.holds(id))
+    ) {
+      const message = assemble(type, flags | this.#kind, fieldBytes, fields, body);
+      this.#fragments.add(id, message, onGone);
+      return -message.bytes;
+    }
     const { output } = this.#writer;
     const inPlace = typeof body === 'string' ? body.length * 3 : 0;
-    const otherBytes = HEAD_BYTES + fieldBytes;
-    // Characters are counted as bytes only where even three bytes each would fit.
-    this.#check(
-      otherBytes +
-        (typeof body === 'string' && otherBytes + inPlace > this.#maxFrameBytes
-          ? Buffer.byteLength(body)
-          : (body?.length ?? 0)),
-    );
-
     const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
     slab[position + LENGTH_BYTES] = type;
-    slab[position + LENGTH_BYTES + 1] = flags | kind;
-    let end = fields(slab, position + HEAD_BYTES);
+    slab[position + LENGTH_BYTES + 1] = flags | this.#kind;
+    let end = fields(slab, position + HEAD_BYTES, false);
     if (typeof body === 'string') end += slab.write(body, end, 'utf8');
-    const trailing = Buffer.isBuffer(body) ? body.length : 0;
-    slab.writeUInt32BE(end + trailing - position - LENGTH_BYTES, position);
+    const frameBytes = end - position + (typeof body === 'object' ? body.length : 0);
+    slab.writeUInt32BE(frameBytes - LENGTH_BYTES, position);
     output.commit(end);
-    if (Buffer.isBuffer(body)) output.append(body);
+    if (typeof body === 'object') output.append(body);
     this.#writer.schedule();
+    return frameBytes;
   }
 
   /** Writes a frame whose only field is a number: a call's id, or a heartbeat's token. */
-  writeNumber(type: number, number: number, data?: unknown): void {
-    this.write(type, 0, 4, (slab, at) => slab.writeUInt32BE(number, at), data);
+  writeNumber(type: number, number: number, data?: unknown, id?: CallId): number {
+    return this.write(type, 0, 4, (slab, at) => slab.writeUInt32BE(number, at), data, id);
+  }
+
+  /** The same frame as bytes of its own, to be written later. */
+  encodeNumber(type: number, number: number, data: unknown): EncodedMessage {
+    const body = this.#body(data, HEAD_BYTES + 4);
+    return assemble(type, this.#kind, 4, (slab, at) => slab.writeUInt32BE(number, at), body);
+  }
+
+  /** Writes what {@link encodeNumber} made. */
+  writeEncoded(id: CallId, message: EncodedMessage): void {
+    if (message.bytes >= FRAGMENT_FROM_BYTES || this.#fragments.holds(id)) {
+      this.#fragments.add(id, message);
+      return;
+    }
+    for (const part of message.parts) this.#writer.output.append(part);
+    this.#writer.schedule();
+  }
+
+  /** The payload, checked: with it the frame is no larger than the peer takes. */
+  #body(data: unknown, otherBytes: number): EncodedPayload {
+    const payload = encodePayload(data);
+    this.#kind = payload === undefined ? PAYLOAD.none : typeof payload === 'string' ? PAYLOAD.json : PAYLOAD.raw;
+    const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? Buffer.from(payload, 'utf8') : payload;
+    // Characters are counted as bytes only where even three bytes each would fit.
+    this.#check(
+      otherBytes +
+        (typeof body === 'string' && otherBytes + body.length * 3 > this.#maxFrameBytes
+          ? Buffer.byteLength(body)
+          : (body?.length ?? 0)),
+    );
+    return body;
   }
 
   #check(frameBytes: number): void {
@@ -88,4 +136,28 @@ function encodePayload(data: unknown): EncodedPayload {
   if (Buffer.isBuffer(data)) return data;
   if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return toJson(data);
+}
+
+/** A whole frame in memory of its own; a large payload stays where it is. @param flags with the payload’s kind */
+function assemble(
+  type: number,
+  flags: number,
+  fieldBytes: number,
+  fields: WriteFields,
+  body: EncodedPayload,
+): EncodedMessage {
+  // It may stay for a while: what is small is copied, so that its owner may use it again.
+  const payload =
+    typeof body === 'string'
+      ? Buffer.from(body, 'utf8')
+      : (body?.length ?? 0) < LONG_TEXT
+        ? body && Buffer.from(body)
+        : body;
+  const head = Buffer.alloc(HEAD_BYTES + fieldBytes);
+  head[LENGTH_BYTES] = type;
+  head[LENGTH_BYTES + 1] = flags;
+  const end = fields(head, HEAD_BYTES, true);
+  const bytes = end + (payload?.length ?? 0);
+  head.writeUInt32BE(bytes - LENGTH_BYTES, 0);
+  return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload] };
 }

@@ -1,8 +1,9 @@
 import type { FrameDecoder } from '../../framing/framing.js';
 import { isRecord } from '../json.js';
+import type { Clock } from '../../common/clock.js';
 import {
-  FAILURES,
   type CallId,
+  type EncodedMessage,
   type FailureKind,
   type GoawayNotice,
   type MessageWriter,
@@ -10,12 +11,16 @@ import {
   type ServerSink,
 } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
-import { receiveControl } from './control.js';
+import { receiveControl, writeCredit, type ControlParts } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
+import { FragmentReceiver } from './fragment-receiver.js';
+import { FragmentSender } from './fragment-sender.js';
 import { nativeDecoder, type FrameReader } from './native-decoder.js';
 import { encodePattern, NativeEncoder } from './native-encoder.js';
+import { readFailure, readItem, writeFailure } from './stream-messages.js';
 
 export interface NativeServerOptions {
+  readonly clock: Clock;
   /** Largest frame we take, in bytes. */
   readonly maxFrameBytes: number;
   /** Largest frame the client takes, in bytes. */
@@ -25,7 +30,10 @@ export interface NativeServerOptions {
 /** Server side of the native protocol. */
 export class NativeServerProtocol implements ServerProtocol {
   readonly name = 'native';
+  readonly hasCredit = true;
   readonly #encoder: NativeEncoder;
+  readonly #fragments: FragmentSender;
+  readonly #control: ControlParts;
   readonly #decoder: FrameDecoder;
   readonly #sink: ServerSink;
   /** What the client's pattern numbers stand for; number n is at n - 1. */
@@ -33,10 +41,18 @@ export class NativeServerProtocol implements ServerProtocol {
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NativeServerOptions) {
     this.#sink = sink;
-    this.#encoder = new NativeEncoder(writer, options.peerMaxFrameBytes);
-    this.#decoder = nativeDecoder(options.maxFrameBytes, (frame) => {
+    this.#fragments = new FragmentSender(writer, options.clock);
+    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes);
+    const receive = (frame: FrameReader): void => {
       this.#receive(frame);
-    });
+    };
+    this.#decoder = nativeDecoder(options.maxFrameBytes, receive);
+    this.#control = {
+      sink,
+      encoder: this.#encoder,
+      fragmentsOut: this.#fragments,
+      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, receive),
+    };
   }
 
   receive(chunk: Buffer): void {
@@ -48,26 +64,44 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   response(id: CallId, data: unknown): void {
-    this.#encoder.writeNumber(TYPE.response, id as number, data);
+    this.#encoder.writeNumber(TYPE.response, id as number, data, id);
   }
 
-  item(id: CallId, data: unknown): void {
-    this.#encoder.writeNumber(TYPE.item, id as number, data);
+  item(id: CallId, data: unknown): number {
+    return Math.abs(this.#encoder.writeNumber(TYPE.item, id as number, data, id));
+  }
+
+  encodeItem(id: CallId, data: unknown): EncodedMessage {
+    return this.#encoder.encodeNumber(TYPE.item, id as number, data);
+  }
+
+  writeEncoded(id: CallId, item: EncodedMessage): void {
+    this.#encoder.writeEncoded(id, item);
   }
 
   completed(id: CallId): void {
-    this.#encoder.writeNumber(TYPE.end, id as number);
+    this.#encoder.writeNumber(TYPE.end, id as number, undefined, id);
+  }
+
+  credit(id: CallId, bytes: number): void {
+    writeCredit(this.#encoder, id as number, bytes);
+  }
+
+  /** Nothing more of this call is sent; the client does not want it. */
+  cancelled(id: CallId): void {
+    this.#fragments.drop(id);
+  }
+
+  flush(): void {
+    this.#fragments.flush();
+  }
+
+  closed(): void {
+    this.#fragments.closed();
   }
 
   failure(id: CallId, kind: FailureKind, error: unknown): void {
-    const number = FAILURES.findIndex((failure) => failure.kind === kind);
-    this.#encoder.write(
-      TYPE.failure,
-      0,
-      5,
-      (slab, at) => slab.writeUInt8(number, slab.writeUInt32BE(id as number, at)),
-      error,
-    );
+    writeFailure(this.#encoder, id as number, kind, error);
   }
 
   push(route: string, data: unknown): void {
@@ -103,9 +137,19 @@ export class NativeServerProtocol implements ServerProtocol {
         const payload = frame.payloadOr((error) => {
           this.failure(id, 'malformed', error.message);
         });
-        if (payload !== undefined) this.#sink.request(id, route, payload.data, metadata, timeoutMs);
+        const isStreaming = (frame.flags & FLAG.stream) !== 0;
+        if (payload !== undefined) this.#sink.request(id, route, payload.data, metadata, timeoutMs, isStreaming);
         return;
       }
+      case TYPE.item:
+        readItem(frame, this.#sink);
+        return;
+      case TYPE.end:
+        this.#sink.end(frame.uint32());
+        return;
+      case TYPE.failure:
+        readFailure(frame, this.#sink);
+        return;
       case TYPE.event: {
         const route = this.#readPattern(frame);
         const metadata = readMetadata(frame);
@@ -119,7 +163,7 @@ export class NativeServerProtocol implements ServerProtocol {
         this.#sink.cancel(frame.uint32());
         return;
       default:
-        receiveControl(frame, this.#sink, 'server');
+        receiveControl(frame, this.#control, 'server');
     }
   }
 

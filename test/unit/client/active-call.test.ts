@@ -29,7 +29,7 @@ describe('a request', () => {
     const { at, ask, client } = await connectedClientOf();
     const { replies } = ask('boom');
     await settled();
-    at('a:1').lastCall.fail('handler', 'boom');
+    at('a:1').lastCall.fail('boom');
     await settled();
     expect(replies.heard).toEqual(['handler failed boom']);
     expect(client.stats()).toMatchObject({ failures: 1, inFlight: 0 });
@@ -141,15 +141,43 @@ describe('a deadline', () => {
     expect(replies.heard).toEqual(['next at last', 'complete']);
   });
 
-  it('leaves no timer once the reply is there', async () => {
-    const { at, ask, clock } = await connectedClientOf();
-    const timers = clock.pending;
+  it('costs one timer for all calls with the same time, and none once they are over and it has rung', async () => {
+    const { at, ask, clock } = await connectedClientOf({ pool: { idleTimeoutMs: 0, maxLifetimeMs: 0 } });
+    for (let i = 0; i < 100; i++) ask('sum', { timeoutMs: 500 });
+    await settled();
+    // The client's, and that of the session here, to which the deadline has travelled.
+    expect(clock.pending).toBe(2);
+    for (const call of at('a:1').calls) call.respond(3);
+    await settled();
+    expect(clock.pending).toBe(2);
+    await clock.run(500);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('passes for each call at its own time, whatever times the others have', async () => {
+    const { ask, clock } = await connectedClientOf();
+    const early = ask('a', { timeoutMs: 300 }).replies;
+    await clock.run(200);
+    const [later, soon] = [ask('b', { timeoutMs: 300 }).replies, ask('c', { timeoutMs: 150 }).replies];
+    await clock.run(100);
+    expect([early, later, soon].map(({ error }) => error?.code)).toEqual([
+      'PTCP_REQUEST_TIMEOUT',
+      undefined,
+      undefined,
+    ]);
+    await clock.run(50);
+    expect([later, soon].map(({ error }) => error?.code)).toEqual([undefined, 'PTCP_REQUEST_TIMEOUT']);
+    await clock.run(150);
+    expect(later.error).toMatchObject({ code: 'PTCP_REQUEST_TIMEOUT', elapsedMs: 300 });
+  });
+
+  it('leaves no timer behind when the client closes', async () => {
+    const { ask, clock, client } = await connectedClientOf();
     ask('sum');
     await settled();
-    expect(clock.pending).toBe(timers + 1);
-    at('a:1').lastCall.respond(3);
+    client.destroy();
     await settled();
-    expect(clock.pending).toBe(timers);
+    expect(clock.pending).toBe(0);
   });
 });
 
@@ -280,7 +308,7 @@ describe('a request that has not left', () => {
     let refusals = 0;
     for (const address of ['a:1', 'b:2']) {
       at(address).onCall = (call) => {
-        if (refusals++ === 0) call.fail('overloaded', 'full');
+        if (refusals++ === 0) call.refuse('overloaded', 'full');
         else call.respond(address);
       };
     }
@@ -294,7 +322,7 @@ describe('a request that has not left', () => {
     const { at, ask, client } = await connectedClientOf({ endpoints: ['a:1', 'b:1'] });
     for (const address of ['a:1', 'b:1']) {
       at(address).onCall = (call) => {
-        call.fail('overloaded', 'full');
+        call.refuse('overloaded', 'full');
       };
     }
     const { replies } = ask('sum');
@@ -308,7 +336,7 @@ describe('a request that has not left', () => {
   it('is not repeated at the one server there is, when that is full', async () => {
     const { at, ask, client } = await connectedClientOf();
     at('a:1').onCall = (call) => {
-      call.fail('overloaded', 'full');
+      call.refuse('overloaded', 'full');
     };
     const { replies } = ask('sum');
     await settled();
@@ -320,7 +348,7 @@ describe('a request that has not left', () => {
   it('is not repeated where no other server would do better', async () => {
     const { at, ask } = await connectedClientOf();
     at('a:1').onCall = (call) => {
-      call.fail('no-handler', undefined);
+      call.refuse('no-handler', undefined);
     };
     const { replies } = ask('sum');
     await settled();

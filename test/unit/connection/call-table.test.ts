@@ -6,6 +6,7 @@ import { CallTable } from '../../../lib/connection/call-table.js';
 class NamedCall extends Call {
   onResponse(): void {}
   onItem(): void {}
+  onCredit(): void {}
   onEnd(): void {}
   onFailure(): void {}
   onHandlerFailure(): void {}

@@ -24,6 +24,9 @@ class RecordingCall extends Call {
   onItem(data: unknown): void {
     this.heard.push(['item', data]);
   }
+  onCredit(): void {
+    this.heard.push('credit');
+  }
   onEnd(): void {
     this.heard.push('end');
   }
@@ -75,6 +78,7 @@ function start(
       heartbeat: { intervalMs: 1_000, timeoutMs: 400 },
       maxPendingWriteBytes: 1_000_000,
       maxFrameBytes: 1_000_000,
+      streamWindowBytes: 1_000,
       protocol: 'auto',
       serializer: undefined,
       deserializer: undefined,
@@ -270,7 +274,7 @@ for (const protocol of ['native', 'nest-json'] as const) {
       const { peer, call } = await open();
       const failing = call('boom');
       await settled();
-      peer.lastCall.fail('handler', { status: 'error', message: 'boom' });
+      peer.lastCall.fail({ status: 'error', message: 'boom' });
       await settled();
       expect(failing.heard).toEqual([['handler failure', { status: 'error', message: 'boom' }]]);
     });
@@ -279,8 +283,8 @@ for (const protocol of ['native', 'nest-json'] as const) {
       const { peer, call } = await open();
       const [missing, shed] = [call('missing'), call('shed')];
       await settled();
-      peer.calls[0]?.fail('no-handler', 'nobody');
-      peer.calls[1]?.fail('overloaded', 'full');
+      peer.calls[0]?.refuse('no-handler', 'nobody');
+      peer.calls[1]?.refuse('overloaded', 'full');
       await settled();
       expect(missing.error).toMatchObject({ code: 'PTCP_NO_HANDLER', sent: false, peer: 'server:4000' });
       expect(shed.error).toMatchObject({ code: 'PTCP_SERVER_OVERLOADED', sent: false });

@@ -118,7 +118,12 @@ describe('writing', () => {
   it('keeps bytes apart that wait in the kernel and bytes said later', async () => {
     const { transport, peer, say } = setUp();
     const heard: string[] = [];
-    peer.start({ data: (chunk) => heard.push(chunk.toString()), end: () => undefined, close: () => undefined });
+    peer.start({
+      data: (chunk) => heard.push(chunk.toString()),
+      drain: () => undefined,
+      end: () => undefined,
+      close: () => undefined,
+    });
     transport.pause();
     say('first ');
     await settled();

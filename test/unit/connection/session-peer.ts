@@ -24,7 +24,7 @@ export class SessionPeer implements SessionHost {
   readonly dispatcher: Dispatcher = {
     request: (call) => {
       // As a server without our protocol answers.
-      if (call.pattern === HELLO_PATTERN) call.fail('no-handler', undefined);
+      if (call.pattern === HELLO_PATTERN) call.refuse('no-handler', undefined);
       else {
         this.calls.push(call);
         this.onCall?.(call);

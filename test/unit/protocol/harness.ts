@@ -1,3 +1,4 @@
+import { StepClock } from '../../support/step-clock.js';
 import { Output } from '../../../lib/framing/output.js';
 import type { ClientSink, MessageWriter, OutgoingMessage, ServerSink } from '../../../lib/protocol/messages.js';
 import { NativeClientProtocol } from '../../../lib/protocol/native/native-client.js';
@@ -21,6 +22,13 @@ export class MemoryWriter implements MessageWriter {
     this.scheduled += 1;
   }
 
+  /** Bytes that are kept back. */
+  held = 0;
+
+  hold(bytes: number): void {
+    this.held += bytes;
+  }
+
   take(): Buffer {
     return Buffer.concat(this.output.take());
   }
@@ -29,7 +37,8 @@ export class MemoryWriter implements MessageWriter {
 export function clientSink(heard: Heard[]): ClientSink {
   return {
     response: (...values) => heard.push(['response', ...values]),
-    item: (...values) => heard.push(['item', ...values]),
+    item: (id, data) => heard.push(['item', id, data]),
+    credit: (...values) => heard.push(['credit', ...values]),
     end: (...values) => heard.push(['end', ...values]),
     failure: (...values) => heard.push(['failure', ...values]),
     unsent: (id, { code }) => heard.push(['unsent', id, code]),
@@ -43,7 +52,12 @@ export function clientSink(heard: Heard[]): ClientSink {
 
 export function serverSink(heard: Heard[]): ServerSink {
   return {
-    request: (...values) => heard.push(['request', ...values]),
+    request: (id, pattern, data, metadata, timeoutMs, isStreaming) =>
+      heard.push(['request', id, pattern, data, metadata, timeoutMs, ...(isStreaming ? ['streaming'] : [])]),
+    item: (id, data) => heard.push(['item', id, data]),
+    end: (...values) => heard.push(['end', ...values]),
+    failure: (...values) => heard.push(['failure', ...values]),
+    credit: (...values) => heard.push(['credit', ...values]),
     event: (...values) => heard.push(['event', ...values]),
     cancel: (...values) => heard.push(['cancel', ...values]),
     ping: (...values) => heard.push(['ping', ...values]),
@@ -94,22 +108,26 @@ export interface NativeLimits {
   /** Largest frame the client takes. */
   readonly clientMaxFrameBytes?: number;
   readonly maxPatterns?: number;
+  readonly clock?: StepClock;
 }
 
 export function nativeWire({
   serverMaxFrameBytes = MAX_FRAME_BYTES,
   clientMaxFrameBytes = MAX_FRAME_BYTES,
   maxPatterns = 1024,
+  clock = new StepClock(),
 }: NativeLimits = {}): Wire<ClientProtocol, ServerProtocol> {
   return new Wire({
     client: (writer, sink) =>
       new NativeClientProtocol(writer, sink, {
+        clock,
         maxFrameBytes: clientMaxFrameBytes,
         peerMaxFrameBytes: serverMaxFrameBytes,
         maxPatterns,
       }),
     server: (writer, sink) =>
       new NativeServerProtocol(writer, sink, {
+        clock,
         maxFrameBytes: serverMaxFrameBytes,
         peerMaxFrameBytes: clientMaxFrameBytes,
       }),

@@ -13,8 +13,14 @@ import {
 import { everySplit, thrownBy } from '../../support/bytes.js';
 import { MAX_FRAME_BYTES, MemoryWriter, message, nativeWire, nestFrameOf, nestJsonWire, packetsIn } from './harness.js';
 
-const HELLO: Hello = { versions: [PROTOCOL_VERSION], maxFrameBytes: MAX_FRAME_BYTES };
-const WELCOME: Welcome = { version: 1, maxFrameBytes: 1_000_000, idleTimeoutMs: 180_000, maxPatterns: 1024 };
+const HELLO: Hello = { versions: [PROTOCOL_VERSION], maxFrameBytes: MAX_FRAME_BYTES, streamWindowBytes: 4_096 };
+const WELCOME: Welcome = {
+  version: 1,
+  maxFrameBytes: 1_000_000,
+  streamWindowBytes: 8_192,
+  idleTimeoutMs: 180_000,
+  maxPatterns: 1024,
+};
 
 /** The hello's own bytes. */
 function hello(): Buffer {

@@ -141,6 +141,7 @@ describe('the native protocol', () => {
   ])('carries %s of that size, whole and in pieces', (_title, data) => {
     const wire = nativeWire();
     for (let i = 0; i < 3; i++) wire.client.request(i, message('p', data), 1000);
+    wire.client.flush();
     const bytes = wire.clientWriter.take();
     wire.server.receive(bytes.subarray(0, 100_000));
     wire.server.receive(bytes.subarray(100_000));

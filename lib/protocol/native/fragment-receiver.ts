@@ -1,0 +1,59 @@
+import { Accumulator } from '../../framing/accumulator.js';
+import { violation } from '../protocol.js';
+import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, TYPE } from './format.js';
+import { FrameReader } from './native-decoder.js';
+
+/** Puts messages together that come in fragments: one at a time, as they are sent. */
+export class FragmentReceiver {
+  readonly #maxFrameBytes: number;
+  readonly #onMessage: (message: FrameReader) => void;
+  readonly #collected = new Accumulator();
+  #total = 0;
+
+  constructor(maxFrameBytes: number, onMessage: (message: FrameReader) => void) {
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#onMessage = onMessage;
+  }
+
+  /**
+   * @returns bytes to be acknowledged
+   * @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION`
+   */
+  receive(frame: FrameReader): number {
+    if (frame.flags & FRAGMENT_FLAG.dropped) {
+      if (this.#total === 0) throw violation('a fragment called off that was never begun');
+      this.#reset();
+      return 0;
+    }
+    if (frame.flags & FRAGMENT_FLAG.first) this.#begin(frame.uint32());
+    else if (this.#total === 0) throw violation('a fragment of nothing');
+    const { bytes, start, end } = frame.rest();
+    const size = end - start;
+    if (size === 0) throw violation('an empty fragment');
+    if (this.#collected.length + size > this.#total) throw violation('fragments longer than the message');
+    this.#collected.append(bytes, start, end);
+    if (this.#collected.length === this.#total) {
+      const message = this.#collected.take();
+      this.#reset();
+      // A reader of its own: the one of this fragment is still being read.
+      const reader = new FrameReader();
+      reader.reset(message, 0, message.length);
+      if (reader.type === TYPE.fragment) throw violation('a fragment in fragments');
+      this.#onMessage(reader);
+    }
+    return size;
+  }
+
+  #begin(total: number): void {
+    if (this.#total !== 0) throw violation('a message in fragments inside another');
+    if (total < HEAD_BYTES - LENGTH_BYTES || total > this.#maxFrameBytes - LENGTH_BYTES)
+      throw violation(`a message of ${total} bytes in fragments`);
+    this.#total = total;
+    this.#collected.expect(total);
+  }
+
+  #reset(): void {
+    if (this.#collected.length > 0) this.#collected.take();
+    this.#total = 0;
+  }
+}

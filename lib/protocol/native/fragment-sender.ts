@@ -1,0 +1,186 @@
+import type { Clock } from '../../common/clock.js';
+import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, PAYLOAD, TYPE } from './format.js';
+
+/** Messages from this size on are sent in fragments, so that small ones do not wait behind them. */
+export const FRAGMENT_FROM_BYTES = 128 * 1024;
+const MIN_FRAGMENT_BYTES = 16 * 1024;
+const MAX_FRAGMENT_BYTES = 64 * 1024;
+/** What may be under way, unacknowledged: at first, at least, and at most. */
+const INITIAL_WINDOW_BYTES = 128 * 1024;
+const MIN_WINDOW_BYTES = 32 * 1024;
+const MAX_WINDOW_BYTES = 1024 * 1024;
+/** A round trip this much longer than twice the shortest means that fragments queue somewhere. */
+const SLACK_MS = 1;
+
+/** A message on its way in fragments, or waiting for its turn. */
+interface HeldMessage {
+  /** The call it belongs to; undefined for one that belongs to none. */
+  readonly id: CallId | undefined;
+  /** What has not been sent yet. */
+  parts: Buffer[];
+  left: number;
+  readonly total: number;
+  readonly onGone: (() => void) | undefined;
+}
+
+/**
+ * Sends large messages piece by piece, one message after another, and never more than a window of bytes ahead of
+ * what the peer has acknowledged. Whatever is written meanwhile goes between the pieces: on the wire, in the
+ * kernels' buffers and in the peer's event loop, a small message has at most a window before it.
+ *
+ * The window follows the delay that the fragments themselves cause, as LEDBAT (RFC 6817) and TCP Vegas do: it
+ * grows while round trips stay near the shortest seen, and shrinks when they do not. On a slow link that keeps
+ * the link's queue short; on a fast one it keeps two busy event loops from doing nothing but copying.
+ */
+export class FragmentSender {
+  readonly #writer: MessageWriter;
+  readonly #clock: Clock;
+  #messages: HeldMessage[] = [];
+  /** How many messages of a call are in the queue; what else the call sends must queue behind them. */
+  readonly #held = new Map<CallId, number>();
+  /** Fragments under way, the oldest first. */
+  #sent: { readonly bytes: number; readonly at: number }[] = [];
+  #unacknowledged = 0;
+  #window = INITIAL_WINDOW_BYTES;
+  #shortestMs = Infinity;
+
+  constructor(writer: MessageWriter, clock: Clock) {
+    this.#writer = writer;
+    this.#clock = clock;
+  }
+
+  /** Whether a message of this call waits here. */
+  holds(id: CallId): boolean {
+    return this.#messages.length > 0 && this.#held.has(id);
+  }
+
+  /**
+   * @param message a whole frame, its length field included
+   * @param onGone called once it has been written whole, or never will be
+   * @throws PooledTcpError `PTCP_WRITE_OVERFLOW`
+   */
+  add(id: CallId | undefined, message: EncodedMessage, onGone?: () => void): void {
+    this.#writer.hold(message.bytes);
+    const total = message.bytes - LENGTH_BYTES;
+    const [head, ...rest] = message.parts;
+    const parts = head === undefined ? rest : [head.subarray(LENGTH_BYTES), ...rest];
+    this.#messages.push({ id, parts, left: total, total, onGone });
+    if (id !== undefined) this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
+    this.#pump(this.#window);
+  }
+
+  /** The peer has read so many bytes of fragments. */
+  acknowledged(bytes: number): void {
+    let left = bytes;
+    let sentAt: number | undefined;
+    while (left > 0 && this.#sent[0] !== undefined && this.#sent[0].bytes <= left) {
+      const { bytes: size, at } = this.#sent[0];
+      this.#sent.shift();
+      left -= size;
+      this.#unacknowledged -= size;
+      sentAt = at;
+    }
+    if (sentAt !== undefined) this.#adjust(this.#clock.now() - sentAt);
+    this.#pump(this.#window);
+  }
+
+  /** Nothing more of this call is to be sent; a message that has begun is called off. */
+  drop(id: CallId): void {
+    if (!this.holds(id)) return;
+    const [first] = this.#messages;
+    const dropped = this.#messages.filter((message) => message.id === id);
+    this.#messages = this.#messages.filter((message) => message.id !== id);
+    this.#held.delete(id);
+    for (const message of dropped) {
+      if (message === first && message.left < message.total) this.#writeDropped();
+      this.#gone(message);
+    }
+    this.#pump(this.#window);
+  }
+
+  /** Sends everything that waits, whatever the peer has acknowledged. */
+  flush(): void {
+    this.#pump(Infinity);
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    const messages = this.#messages;
+    this.#messages = [];
+    this.#held.clear();
+    for (const message of messages) this.#gone(message);
+  }
+
+  #pump(window: number): void {
+    for (let message = this.#messages[0]; message !== undefined; message = this.#messages[0]) {
+      while (message.left > 0) {
+        if (this.#unacknowledged > 0 && this.#unacknowledged + MIN_FRAGMENT_BYTES > window) return;
+        this.#writeFragment(message);
+      }
+      this.#messages.shift();
+      this.#release(message);
+      this.#gone(message);
+    }
+  }
+
+  #writeFragment(message: HeldMessage): void {
+    const isFirst = message.left === message.total;
+    const limit = Math.min(Math.max(this.#window >> 2, MIN_FRAGMENT_BYTES), MAX_FRAGMENT_BYTES);
+    const size = Math.min(message.left, limit);
+    const { output } = this.#writer;
+    const { slab, position } = output.reserve(HEAD_BYTES + 4);
+    const fields = isFirst ? 4 : 0;
+    slab.writeUInt32BE(HEAD_BYTES - LENGTH_BYTES + fields + size, position);
+    slab[position + LENGTH_BYTES] = TYPE.fragment;
+    slab[position + LENGTH_BYTES + 1] = PAYLOAD.raw | (isFirst ? FRAGMENT_FLAG.first : 0);
+    if (isFirst) slab.writeUInt32BE(message.total, position + HEAD_BYTES);
+    output.commit(position + HEAD_BYTES + fields);
+    let missing = size;
+    while (missing > 0) {
+      const part = message.parts[0] ?? Buffer.alloc(0);
+      const taken = part.subarray(0, missing);
+      output.append(taken);
+      missing -= taken.length;
+      if (taken.length === part.length) message.parts.shift();
+      else message.parts[0] = part.subarray(taken.length);
+    }
+    message.left -= size;
+    this.#unacknowledged += size;
+    this.#sent.push({ bytes: size, at: this.#clock.now() });
+    this.#writer.hold(-size);
+    this.#writer.schedule();
+  }
+
+  #writeDropped(): void {
+    const { output } = this.#writer;
+    const { slab, position } = output.reserve(HEAD_BYTES);
+    slab.writeUInt32BE(HEAD_BYTES - LENGTH_BYTES, position);
+    slab[position + LENGTH_BYTES] = TYPE.fragment;
+    slab[position + LENGTH_BYTES + 1] = FRAGMENT_FLAG.dropped;
+    output.commit(position + HEAD_BYTES);
+    this.#writer.schedule();
+  }
+
+  #release({ id }: HeldMessage): void {
+    if (id === undefined) return;
+    const count = this.#held.get(id) ?? 0;
+    if (count > 1) this.#held.set(id, count - 1);
+    else this.#held.delete(id);
+  }
+
+  /** What is left of it counts no more; its length field has never been sent. */
+  #gone(message: HeldMessage): void {
+    this.#writer.hold(-(message.left + LENGTH_BYTES));
+    message.onGone?.();
+  }
+
+  #adjust(roundTripMs: number): void {
+    // Forgets slowly: a path that has become longer must not look congested for ever.
+    this.#shortestMs = Math.min(this.#shortestMs * 1.01, roundTripMs);
+    const isCongested = roundTripMs > this.#shortestMs * 2 + SLACK_MS;
+    this.#window = isCongested
+      ? Math.max(this.#window >> 1, MIN_WINDOW_BYTES)
+      : Math.min(this.#window + MIN_FRAGMENT_BYTES, MAX_WINDOW_BYTES);
+  }
+}
