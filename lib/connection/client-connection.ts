@@ -58,6 +58,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   /** Until the protocol is agreed on, the exchange takes what is received. */
   #hello: HelloExchange | undefined;
   #protocol: ClientProtocol | undefined;
+  /** The server takes no new calls on it. */
+  #isUnwanted = false;
   #serverIdleTimeoutMs = 0;
   /** What the server lets each stream send before it grants more. */
   #peerStreamWindowBytes = 0;
@@ -337,6 +339,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   goaway(notice: GoawayNotice): void {
+    this.#isUnwanted = true;
     this.drain();
     this.#events.goaway(notice);
   }
@@ -350,14 +353,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     if (protocol === 'nest-json') {
       this.#speakNestJson();
       this.#connection.start();
-      if (this.#options.heartbeat === false) {
-        this.#becomeReady();
-        return;
-      }
       // No hello here: a first heartbeat shows that the peer answers, and that this is no dead port.
-      void this.#connection.heartbeat.probe().then(() => {
-        this.#becomeReady();
-      });
+      this.#readyAfterHeartbeat();
       return;
     }
     this.#connection.start();
@@ -377,8 +374,21 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
           maxPatterns: answer.welcome.maxPatterns,
         });
       }
-      this.#becomeReady();
+      // The stock server has answered a request by now. Ours has not spoken its protocol yet: a first heartbeat runs
+      // both ends' code once, before a caller waits for it, and measures the round trip.
+      if (answer.kind === 'stock') this.#becomeReady();
+      else this.#readyAfterHeartbeat();
       if (rest.length > 0) this.#protocol?.receive(rest);
+    });
+  }
+
+  #readyAfterHeartbeat(): void {
+    if (this.#options.heartbeat === false) {
+      this.#becomeReady();
+      return;
+    }
+    void this.#connection.heartbeat.probe().then(() => {
+      this.#becomeReady();
     });
   }
 
@@ -387,7 +397,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #becomeReady(): void {
-    if (this.#connection.ready(true)) this.#opened.resolve();
+    if (!this.#connection.ready(true)) return;
+    if (this.#isUnwanted) this.drain();
+    this.#opened.resolve();
   }
 
   #ready(): ClientProtocol {
