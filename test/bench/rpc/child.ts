@@ -3,8 +3,9 @@ import { Session } from 'node:inspector/promises';
 import { writeFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { loadContender } from './contenders/all.js';
-import type { BenchClient, Call } from './contenders/contender.js';
+import type { BenchClient, BenchServer, Call } from './contenders/contender.js';
 import { describe, runLoad } from './load.js';
+import { runPaced } from './paced.js';
 import { payloadCase, type Payload } from './payloads.js';
 import type { Kind, Questions } from './questions.js';
 import { takeSample } from './sample.js';
@@ -14,6 +15,7 @@ type Answers = { [K in Kind]: (asked: Questions[K]['asked']) => Promise<Question
 const contender = await loadContender(process.argv[2] ?? '');
 const profiler = new Session();
 let client: BenchClient | undefined;
+let server: BenchServer | undefined;
 
 function connected(): BenchClient {
   if (client === undefined) throw new Error('not connected');
@@ -21,11 +23,14 @@ function connected(): BenchClient {
 }
 
 const answers: Answers = {
-  listen: () => contender.listen(),
+  listen: async (asked) => {
+    server = await contender.listen(asked);
+    return { port: server.port };
+  },
   listenTls: async () => (await import('./contenders/ours-tls.js')).listenTls(),
-  connect: async ({ port, connections }) => {
+  connect: async (asked) => {
     await client?.close();
-    client = await contender.connect({ port, connections });
+    client = await contender.connect(asked);
     return {};
   },
   verify: async ({ payload }) => {
@@ -33,11 +38,14 @@ const answers: Answers = {
     const reply = await once(connected().echo(made));
     return isSame(made, reply) ? {} : { problem: 'the reply is not what was sent' };
   },
-  load: ({ payload, large, ...plan }) => {
+  load: ({ payload, large, callsPerSecond, ...plan }) => {
     const using = connected();
     if (large !== undefined && using.large === undefined) throw new Error('has no large replies');
     const rare = large === undefined ? undefined : using.large?.(large);
-    return runLoad({ ...plan, call: using.echo(payloadCase(payload).make()), rare }, () => using.connections());
+    const loop = { ...plan, call: using.echo(payloadCase(payload).make()), rare };
+    return callsPerSecond === undefined
+      ? runLoad(loop, () => using.connections())
+      : runPaced({ ...loop, callsPerSecond }, () => using.connections());
   },
   flood: async ({ calls, limitMs }) => {
     const value = { orders: [], note: 'x'.repeat(16 * 1024) };
@@ -58,6 +66,15 @@ const answers: Answers = {
     if (contender.connectIdle === undefined) throw new Error('has no idle connections');
     await contender.connectIdle(port, count);
     return {};
+  },
+  stream: async ({ reader }) => {
+    const first = connected().stream?.(reader === 'idle');
+    await first;
+    return { isStreaming: first !== undefined };
+  },
+  openConnections: async () => {
+    if (server?.connections === undefined) throw new Error('does not count its connections');
+    return { count: await server.connections() };
   },
   cold: async (asked) => (await import('./cold-client.js')).runCold(asked),
   sample: ({ collect }) => {

@@ -14,9 +14,14 @@ const STEADY_ROUNDS = 20;
 @Module({})
 class ColdModule {}
 
-/** Boots an application with one pool over TLS, and makes its first calls. */
-export async function runCold({ port, prewarm, atOnce }: ColdQuestion): Promise<ColdResult> {
-  const pool = PooledTcpModule.forRoot({ host: HOST, port, tls: { ca: CA_CERTIFICATE }, pool: { prewarm } });
+/** Boots an application with one pool, and makes its first calls. */
+export async function runCold({ port, tls, prewarm, order }: ColdQuestion): Promise<ColdResult> {
+  const pool = PooledTcpModule.forRoot({
+    host: HOST,
+    port,
+    ...(tls ? { tls: { ca: CA_CERTIFICATE } } : undefined),
+    pool: { prewarm },
+  });
   const app = await NestFactory.createApplicationContext({ module: ColdModule, imports: [pool] }, { logger: false });
   const client = app.get<PooledTcpClient>(getPoolToken());
   const { value } = payloadCase('150B').make();
@@ -28,7 +33,7 @@ export async function runCold({ port, prewarm, atOnce }: ColdQuestion): Promise<
       latencies.add(performance.now() - at);
     };
     for (let round = 0; round < rounds; round++) {
-      if (atOnce) await Promise.all(Array.from({ length: CALLS }, call));
+      if (order === 'at once') await Promise.all(Array.from({ length: CALLS }, call));
       else for (let i = 0; i < CALLS; i++) await call();
     }
     return latencies.summary();

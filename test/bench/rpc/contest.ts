@@ -2,6 +2,9 @@ import { failed, measure, summarise, type Round, type Summary } from './measure.
 import type { Pair } from './peer.js';
 import type { LoadQuestion } from './questions.js';
 
+/** One round is too short for V8 to have compiled the code of a new payload: slow ones then reach the medians. */
+const WARM_UP_FACTOR = 3;
+
 /** The rounds of one plan. A contender that cannot do it leaves, and starts afresh for the next plan. */
 export class Contest {
   readonly #plan: Omit<LoadQuestion, 'stallMs'>;
@@ -27,7 +30,12 @@ export class Contest {
   async round(): Promise<void> {
     const isWarmUp = this.#number === 0;
     await this.all(async (pair, rounds) => {
-      const round = await measure(pair, this.#plan);
+      const { durationMs, callsPerSecond } = this.#plan;
+      const plan =
+        isWarmUp && callsPerSecond === undefined
+          ? { ...this.#plan, durationMs: WARM_UP_FACTOR * durationMs }
+          : this.#plan;
+      const round = await measure(pair, plan);
       if (round.load.outcome !== 'done') await this.#leave(pair, summarise([round]));
       else if (!isWarmUp) rounds.push(round);
     });

@@ -14,7 +14,7 @@ export interface FloodResult {
 export async function benchFlood(wanted: readonly string[]): Promise<readonly FloodResult[]> {
   const results: FloodResult[] = [];
   for (const contender of CONTENDERS.filter((name) => wanted.includes(name))) {
-    const pair = new Pair(contender, 1);
+    const pair = new Pair(contender, { connections: 1 });
     try {
       await pair.start();
       const result = await pair.client.ask('flood', { calls: FLOOD_CALLS, limitMs: LIMIT_MS });

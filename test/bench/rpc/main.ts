@@ -1,4 +1,6 @@
+import { brokerBinary, brokerProgram } from './broker.js';
 import { benchCold } from './cold.js';
+import { entryOf } from './contenders/all.js';
 import { Contest } from './contest.js';
 import { benchEcho } from './echo.js';
 import type { Findings } from './findings.js';
@@ -8,6 +10,7 @@ import { benchMixed } from './mixed.js';
 import { parseOptions, USAGE, type BenchOptions } from './options.js';
 import { reportOf, writePage } from './page.js';
 import { Pair } from './peer.js';
+import { benchSlowReader } from './slow-reader.js';
 
 /** `npm run bench -- rpc`: calls between two processes, beside the usual ways to make them. */
 export async function benchRpc(args: readonly string[]): Promise<void> {
@@ -27,11 +30,12 @@ export async function benchRpc(args: readonly string[]): Promise<void> {
 }
 
 async function run(options: BenchOptions): Promise<Findings> {
-  const { parts, contenders } = options;
+  const { parts } = options;
+  const contenders = options.contenders.filter(hasItsBroker);
   const findings: { -readonly [K in keyof Findings]: Findings[K] } = { options };
   if (parts.includes('echo') || parts.includes('mixed')) {
     // A pair of processes each, so that nobody's objects and compiled code get in another's way.
-    const pairs = contenders.map((name) => new Pair(name, options.connections));
+    const pairs = contenders.map((name) => new Pair(name, { connections: options.connections }));
     try {
       for (const pair of pairs) await pair.start();
       await warmUp(pairs);
@@ -44,7 +48,16 @@ async function run(options: BenchOptions): Promise<Findings> {
   if (parts.includes('flood')) findings.flood = await benchFlood(contenders);
   if (parts.includes('cold')) findings.cold = await benchCold();
   if (parts.includes('memory')) findings.memory = await benchMemory(contenders, options.idleConnections);
+  if (parts.includes('slow-reader')) findings.slowReader = await benchSlowReader(contenders);
   return findings;
+}
+
+/** Whether what has to run beside it is on this machine; says so where it is not. */
+function hasItsBroker(name: string): boolean {
+  const { title, broker } = entryOf(name);
+  if (broker === undefined || brokerBinary(broker) !== undefined) return true;
+  console.log(`${title} is left out: there is no ${brokerProgram(broker)} on this machine`);
+  return false;
 }
 
 /** Slow contenders take longer until their code is compiled than a round lasts. */

@@ -14,6 +14,8 @@ export interface Round {
   /** CPU microseconds a call. */
   readonly clientMicros: number;
   readonly serverMicros: number;
+  /** Of the broker; 0 where there is none. */
+  readonly brokerMicros: number;
   readonly serverRssBytes: number;
 }
 
@@ -27,12 +29,14 @@ export interface Summary {
   readonly latency: Latency;
   readonly clientMicros: number;
   readonly serverMicros: number;
+  readonly brokerMicros: number;
   readonly rssBytes: number;
   readonly connections: number;
 }
 
 export async function measure(pair: Pair, plan: Omit<LoadQuestion, 'stallMs'>): Promise<Round> {
   const before = await pair.server.ask('sample', {});
+  const brokerBefore = pair.brokerMicros();
   const load = await pair.client.ask('load', { ...plan, stallMs: STALL_MS }, plan.durationMs + HARD_LIMIT_MS);
   const after = await pair.server.ask('sample', {});
   const calls = load.calls + load.rareCalls;
@@ -41,6 +45,7 @@ export async function measure(pair: Pair, plan: Omit<LoadQuestion, 'stallMs'>): 
     callsPerSecond: calls / load.seconds,
     clientMicros: load.cpuMicros / calls,
     serverMicros: (after.cpuMicros - before.cpuMicros) / calls,
+    brokerMicros: (pair.brokerMicros() - brokerBefore) / calls,
     serverRssBytes: after.rssBytes,
   };
 }
@@ -63,6 +68,7 @@ export function summarise(rounds: readonly Round[]): Summary {
     },
     clientMicros: of(({ clientMicros }) => clientMicros),
     serverMicros: of(({ serverMicros }) => serverMicros),
+    brokerMicros: of(({ brokerMicros }) => brokerMicros),
     rssBytes: of(({ load, serverRssBytes }) => load.rssBytes + serverRssBytes),
     connections: of(({ load }) => load.connections),
   };
@@ -79,6 +85,7 @@ export function failed(failure: string): Summary {
     latency: none,
     clientMicros: NaN,
     serverMicros: NaN,
+    brokerMicros: NaN,
     rssBytes: NaN,
     connections: NaN,
   };

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { entries } from './contenders/all.js';
 import { IN_FLIGHT, payloadCases } from './payloads.js';
 
-export const PARTS = ['echo', 'flood', 'mixed', 'cold', 'memory'] as const;
+export const PARTS = ['echo', 'flood', 'mixed', 'cold', 'memory', 'slow-reader'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {

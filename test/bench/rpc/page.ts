@@ -3,12 +3,13 @@ import { arch, cpus, release, totalmem, type as systemType } from 'node:os';
 import { format, resolveConfig } from 'prettier';
 import { entries } from './contenders/all.js';
 import type { Point } from './echo.js';
+import { COLD_BOOTS, SLOW_CONNECT_MS } from './cold.js';
 import type { Findings } from './findings.js';
 import { FLOOD_CALLS } from './flood.js';
 import { goalsTable } from './goals.js';
-import { MIXED_IN_FLIGHT } from './mixed.js';
+import { LINK_RATE, MIXED_IN_FLIGHT, PACED_RATE, type MixedFindings } from './mixed.js';
 import { linePlot } from './svg.js';
-import { coldTable, floodTable, memoryTable, mixedTable, pointTable, ratesTable } from './tables.js';
+import { coldTable, floodTable, memoryTable, mixedTable, pointTable, ratesTable, slowReaderTable } from './tables.js';
 
 const PAGE = 'docs/benchmarks.md';
 const PLOT = 'benchmarks-150B.svg';
@@ -16,7 +17,7 @@ const GIB = 1024 ** 3;
 
 /** The report as Markdown. */
 export function reportOf(findings: Findings): string {
-  const { echo = [], flood, mixed, cold, memory } = findings;
+  const { echo = [], flood, mixed, cold, memory, slowReader } = findings;
   const goals = goalsTable(findings);
   return [
     ...(goals === '' ? [] : ['## Goals', goals]),
@@ -33,22 +34,21 @@ export function reportOf(findings: Findings): string {
           'More than the buffers of both kernels hold. Both ends of the stock transport stop reading while they wait to write, and wait for ever.',
           floodTable(flood),
         ]),
-    ...(mixed === undefined
-      ? []
-      : [
-          '## Large replies among small calls',
-          `150 B echoes, ${MIXED_IN_FLIGHT} in flight; one call in a hundred is answered with 4 MiB instead.`,
-          mixedTable(mixed),
-        ]),
-    ...(cold === undefined
-      ? []
-      : ['## Cold start', 'A fresh process, TLS on loopback, 150 B echoes; medians of three boots.', coldTable(cold)]),
+    ...(mixed === undefined ? [] : mixedSection(mixed)),
+    ...(cold === undefined ? [] : ['## Cold start', coldWords(), coldTable(cold)]),
     ...(memory === undefined
       ? []
       : [
           '## Idle connections',
           'One server, one client process with that many connections, nothing sent; after a garbage collection.',
           memoryTable(memory),
+        ]),
+    ...(slowReader === undefined
+      ? []
+      : [
+          '## A slow reader of an endless stream',
+          'A handler emits items of 16 KiB without end, and after the first the client reads nothing: its process hangs, or, where the client has streams that are pulled, it pulls no further item. The server is watched until it grows no more, for ten seconds at most.',
+          slowReaderTable(slowReader),
         ]),
   ].join('\n\n');
 }
@@ -60,6 +60,30 @@ export async function writePage(findings: Findings): Promise<void> {
   const text = `${introduction(findings)}\n\n${reportOf(findings)}\n\n${explanation()}\n`;
   writeFileSync(PAGE, await format(text, { ...(await resolveConfig(PAGE)), filepath: PAGE }));
   console.log(`wrote ${PAGE}`);
+}
+
+function mixedSection({ closed, paced, link }: MixedFindings): string[] {
+  return [
+    '## Large replies among small calls',
+    '150 B echoes; one call in a hundred is answered with 4 MiB instead, and is not in the figures.',
+    '### A closed loop',
+    `${MIXED_IN_FLIGHT} in flight: each answer starts the next call, so the large replies come as fast as both ends can make and read them, and what small calls wait for is CPU.`,
+    mixedTable(closed),
+    '### An open loop',
+    `${PACED_RATE} calls begin each second, whatever is still unanswered, each measured from when it should have begun.`,
+    mixedTable(paced),
+    '### A throttled link',
+    ...('refused' in link
+      ? [`Not measured, as this machine grants no such link: \`${link.refused}\`.`]
+      : [
+          `Two network namespaces with ${link.shape}; ${LINK_RATE} calls a second in an open loop. One large reply fills the link for a third of a second.`,
+          mixedTable(link.results),
+        ]),
+  ];
+}
+
+function coldWords(): string {
+  return `A fresh client process, a server that is warm, 150 B echoes; medians of ${COLD_BOOTS} boots. One by one, the first call meets the connection that is not there yet. All at once, a hundred calls wait for the same first run of code that V8 has not compiled yet, so that figure is about the process as much as about the pool. _A connect of ${SLOW_CONNECT_MS} ms_ is a relay that accepts so late.`;
 }
 
 function payloadSection(title: string, points: readonly Point[]): string[] {
@@ -102,7 +126,7 @@ ${(totalmem() / GIB).toFixed(0)} GiB, ${systemType()} ${release()} ${arch()}, No
 Numbers of one machine on one day: only the ratios within a run mean something elsewhere.
 
 Each contender has two processes of its own, a server and a load generator. They take turns: every round runs
-each of them for ${durationMs} ms, every time another one first; after one round to warm up, ${rounds} are counted. Figures are the
+each of them for ${durationMs} ms, every time another one first; after one of three times that to warm up, ${rounds} are counted. Figures are the
 medians of those rounds, with the slowest and the fastest round beside the calls a second.`;
 }
 
@@ -116,6 +140,9 @@ function explanation(): string {
   call and closes it after.
 - **Nest gRPC**: \`@grpc/grpc-js\`, one channel, protobuf messages with the same fields.
 - **Nest HTTP**: \`@nestjs/platform-fastify\`, called through an undici \`Pool\` of 10 connections, without pipelining.
+- **Nest NATS**, **Nest Redis**: the stock transports through a broker, \`nats-server\` and \`redis-server\` with nothing
+  persisted, started for the run. The broker takes CPU of its own, in the column _broker_; it is not in the sums of
+  the goals.
 - **bare net**: the limit. \`node:net\`, a length of four bytes and JSON; no ids, routes, deadlines or errors, and
   bytes as they are for the Buffer. Output is gathered into one write a tick, as ours is.
 

@@ -1,5 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { Broker } from './broker.js';
+import { entryOf } from './contenders/all.js';
+import type { Link } from './link.js';
 import type { Kind, Questions } from './questions.js';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
@@ -16,8 +19,10 @@ export class Peer {
   readonly #asked = new Map<number, { resolve: (answer: unknown) => void; reject: (error: Error) => void }>();
   #lastId = 0;
 
-  constructor(contender: string) {
-    this.#child = fork(CHILD, [contender], { execArgv: ['--expose-gc'] });
+  /** @param through a command that the process is started by, such as one that enters a network namespace */
+  constructor(contender: string, through: readonly string[] = []) {
+    const [execPath, ...words] = [...through, process.execPath];
+    this.#child = fork(CHILD, [contender], { execPath, execArgv: [...words, '--expose-gc'] });
     this.#child.on('message', ({ id, answer, problem }: Reply) => {
       const question = this.#asked.get(id);
       this.#asked.delete(id);
@@ -50,6 +55,11 @@ export class Peer {
     });
   }
 
+  /** Stops the process where it is, as one that hangs: it keeps its sockets and reads nothing. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
   /** Ends the process and waits for that. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
@@ -59,17 +69,25 @@ export class Peer {
   }
 }
 
-/** The two processes of one contender. */
+export interface PairOptions {
+  /** Connections, instead of the contender's default. */
+  readonly connections?: number | undefined;
+  /** What lies between the two processes, instead of loopback. */
+  readonly link?: Link | undefined;
+}
+
+/** The two processes of one contender, and its broker where it has one. */
 export class Pair {
   readonly contender: string;
-  readonly #connections: number | undefined;
+  readonly #options: PairOptions;
+  #broker: Broker | undefined;
   #server: Peer | undefined;
   #client: Peer | undefined;
   #port = 0;
 
-  constructor(contender: string, connections?: number) {
+  constructor(contender: string, options: PairOptions = {}) {
     this.contender = contender;
-    this.#connections = connections;
+    this.#options = options;
   }
 
   get server(): Peer {
@@ -82,20 +100,31 @@ export class Pair {
     return this.#client;
   }
 
+  /** CPU of the broker so far, in microseconds; 0 where there is none, NaN where the system does not say. */
+  brokerMicros(): number {
+    return this.#broker?.cpuMicros() ?? 0;
+  }
+
   async start(): Promise<void> {
-    this.#server = new Peer(this.contender);
-    this.#client = new Peer(this.contender);
-    this.#port = (await this.#server.ask('listen', {})).port;
+    const { link } = this.#options;
+    const { broker } = entryOf(this.contender);
+    if (broker !== undefined) this.#broker = await Broker.start(broker);
+    this.#server = new Peer(this.contender, link?.commandOf('server'));
+    this.#client = new Peer(this.contender, link?.commandOf('client'));
+    const asked = { host: link?.serverHost, brokerPort: this.#broker?.port };
+    this.#port = (await this.#server.ask('listen', asked)).port;
     await this.connect();
   }
 
   /** New connections, instead of those there are: a pool that has grown begins small again. */
   async connect(): Promise<void> {
-    await this.client.ask('connect', { port: this.#port, connections: this.#connections });
+    const { connections, link } = this.#options;
+    await this.client.ask('connect', { host: link?.serverHost, port: this.#port, connections });
   }
 
   async stop(): Promise<void> {
     await Promise.all([this.#server?.stop(), this.#client?.stop()]);
+    await this.#broker?.stop();
   }
 
   async restart(): Promise<void> {

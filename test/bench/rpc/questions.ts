@@ -1,13 +1,16 @@
+import type { ColdOrder } from './cold.js';
+import type { ConnectOptions, ListenOptions } from './contenders/contender.js';
 import type { LoadResult } from './load.js';
+import type { Reader } from './slow-reader.js';
 
 /** What the orchestrator asks a child process, and what it answers. */
 export interface Questions {
   /** Start the contender's server. */
-  listen: { asked: object; answer: { port: number } };
+  listen: { asked: ListenOptions; answer: { port: number } };
   /** The same with TLS; ours only. */
   listenTls: { asked: object; answer: { port: number } };
   /** Open the contender's client, instead of the one before. */
-  connect: { asked: { port: number; connections?: number | undefined }; answer: object };
+  connect: { asked: ConnectOptions; answer: object };
   /** One echo, compared with what was sent. */
   verify: { asked: { payload: string }; answer: { problem?: string | undefined } };
   /** Echoes for a while. */
@@ -16,6 +19,10 @@ export interface Questions {
   flood: { asked: { calls: number; limitMs: number }; answer: { answered: number; ms: number } };
   /** Open so many connections and leave them idle. */
   idle: { asked: { port: number; count: number }; answer: object };
+  /** Subscribe to an endless stream, and wait for its first item. */
+  stream: { asked: { reader: Reader }; answer: { isStreaming: boolean } };
+  /** How many connections the server has. */
+  openConnections: { asked: object; answer: { count: number } };
   /** Boot, and make the first hundred calls. */
   cold: { asked: ColdQuestion; answer: ColdResult };
   /** What this process has used so far. */
@@ -28,6 +35,8 @@ export interface Questions {
 export interface LoadQuestion {
   readonly payload: string;
   readonly inFlight: number;
+  /** Begin so many a second, instead of the next with each answer; `inFlight` then means nothing. */
+  readonly callsPerSecond?: number | undefined;
   readonly durationMs: number;
   /** Without an answer for so long, it will never complete. */
   readonly stallMs: number;
@@ -37,9 +46,9 @@ export interface LoadQuestion {
 
 export interface ColdQuestion {
   readonly port: number;
+  readonly tls: boolean;
   readonly prewarm: 'required' | false;
-  /** All at once, or one at a time. */
-  readonly atOnce: boolean;
+  readonly order: ColdOrder;
 }
 
 export interface ColdResult {

@@ -1,11 +1,12 @@
 import { table } from '../report.js';
-import type { ColdSummary } from './cold.js';
+import { SLOW_CONNECT_MS, type ColdSummary } from './cold.js';
 import { entries, entryOf } from './contenders/all.js';
 import type { Point } from './echo.js';
 import { FLOOD_CALLS, type FloodResult } from './flood.js';
 import type { Summary } from './measure.js';
 import type { MemoryResult } from './memory.js';
 import type { MixedResult } from './mixed.js';
+import type { SlowReaderResult } from './slow-reader.js';
 import type { Latency } from './questions.js';
 
 const NEVER = 'never completes';
@@ -41,13 +42,14 @@ export function pointTable({ results }: Point): string {
       'p99.9',
       'CPU µs client',
       'server',
+      'broker',
       'connections',
       'RSS MiB',
     ],
     inOrder([...results.keys()]).map((name) => {
       const summary = results.get(name);
       const { title } = entryOf(name);
-      if (summary?.outcome !== 'done') return [title, outcomeOf(summary), '', '', '', '', '', '', '', '', ''];
+      if (summary?.outcome !== 'done') return [title, outcomeOf(summary), '', '', '', '', '', '', '', '', '', ''];
       return [
         title,
         whole(summary.callsPerSecond),
@@ -56,6 +58,7 @@ export function pointTable({ results }: Point): string {
         ...percentiles(summary.latency),
         summary.clientMicros.toFixed(1),
         summary.serverMicros.toFixed(1),
+        entryOf(name).broker === undefined ? '' : micros(summary.brokerMicros),
         summary.connections.toFixed(0),
         (summary.rssBytes / MIB).toFixed(0),
       ];
@@ -75,24 +78,30 @@ export function floodTable(results: readonly FloodResult[]): string {
 }
 
 export function mixedTable(results: readonly MixedResult[]): string {
+  const forms = (['text', 'buffer'] as const).filter((form) => results.some((result) => result[form] !== undefined));
+  const titles = { text: '1 % 4 MiB text', buffer: '1 % 4 MiB Buffers' };
   return table(
-    ['p99 of small calls, ms', 'alone', '1 % 4 MiB text', 'to alone', '1 % 4 MiB Buffers', 'to alone'],
-    results.map(({ contender, alone, text, buffer }) => [
+    [
+      'small calls, ms',
+      'alone: p50',
+      'p99',
+      'p99.9',
+      ...forms.flatMap((form) => [`${titles[form]}: p50`, 'p99', 'p99.9', 'p99 to alone']),
+    ],
+    results.map(({ contender, alone, ...large }) => [
       entryOf(contender).title,
-      p99(alone),
-      p99(text),
-      timesAlone(text, alone),
-      p99(buffer),
-      timesAlone(buffer, alone),
+      ...percentilesOf(alone),
+      ...forms.flatMap((form) => [...percentilesOf(large[form]), timesAlone(large[form], alone)]),
     ]),
   );
 }
 
 export function coldTable(results: readonly ColdSummary[]): string {
   return table(
-    ['first 100 calls', 'p50 ms', 'p99', 'slowest', 'steady p50', 'steady p99'],
-    results.map(({ prewarm, atOnce, first, steady }) => [
-      `${prewarm === false ? 'lazy (`prewarm: false`)' : 'prewarmed'}, ${atOnce ? 'all at once' : 'one by one'}`,
+    ['first 100 calls', '', 'p50 ms', 'p99', 'slowest', 'steady p50', 'steady p99'],
+    results.map(({ path, prewarm, order, first, steady }) => [
+      `${path === 'tls' ? 'TLS' : `a connect of ${SLOW_CONNECT_MS} ms`}, ${order}`,
+      prewarm === false ? 'lazy (`prewarm: false`)' : 'prewarmed',
       ms(first.p50),
       ms(first.p99),
       ms(first.max),
@@ -120,17 +129,31 @@ export function memoryTable(results: readonly MemoryResult[]): string {
   );
 }
 
+export function slowReaderTable(results: readonly SlowReaderResult[]): string {
+  return table(
+    ['server’s growth, MiB', 'client', 'heap and buffers', 'RSS', 'flat after', 'connection'],
+    results.map(({ contender, reader, usedBytes, rssBytes, flatAfterMs, isOpen }) => [
+      entryOf(contender).title,
+      reader === 'frozen' ? 'hangs' : 'pulls nothing',
+      (usedBytes / MIB).toFixed(0),
+      (rssBytes / MIB).toFixed(0),
+      flatAfterMs === undefined ? 'still grew' : `${(flatAfterMs / 1000).toFixed(1)} s`,
+      isOpen ? 'open' : 'closed by the server',
+    ]),
+  );
+}
+
 function inOrder(names: readonly string[]): readonly string[] {
   // A contender that had to leave was added last; the table shows all in the usual order.
   return entries.map(({ name }) => name).filter((name) => names.includes(name));
 }
 
-function percentiles({ p50, p99: high, p999 }: Latency): string[] {
-  return [ms(p50), ms(high), ms(p999)];
+function percentiles({ p50, p99, p999 }: Latency): string[] {
+  return [ms(p50), ms(p99), ms(p999)];
 }
 
-function p99(summary: Summary | undefined): string {
-  return summary?.outcome === 'done' ? ms(summary.latency.p99) : outcomeOf(summary);
+function percentilesOf(summary: Summary | undefined): string[] {
+  return summary?.outcome === 'done' ? percentiles(summary.latency) : [outcomeOf(summary), '', ''];
 }
 
 function timesAlone(summary: Summary | undefined, alone: Summary | undefined): string {
@@ -145,6 +168,10 @@ function outcomeOf(summary: Summary | undefined): string {
 
 function ms(value: number): string {
   return value < 10 ? value.toFixed(2) : value.toFixed(0);
+}
+
+function micros(value: number): string {
+  return Number.isNaN(value) ? 'unknown' : value.toFixed(1);
 }
 
 function whole(value: number): string {

@@ -1,3 +1,4 @@
+import type { BrokerName } from '../broker.js';
 import type { Contender } from './contender.js';
 
 /** A contender as the report shows it; its module is loaded only in the processes that run it. */
@@ -5,6 +6,8 @@ export interface ContenderEntry {
   readonly name: string;
   readonly title: string;
   readonly color: string;
+  /** What has to run beside its two processes. */
+  readonly broker?: BrokerName;
   readonly load: () => Promise<ContenderModule>;
 }
 
@@ -14,6 +17,7 @@ interface ContenderModule {
 
 const ours = (): Promise<ContenderModule> => import('./ours.js');
 const stock = (): Promise<ContenderModule> => import('./stock.js');
+const brokered = (): Promise<ContenderModule> => import('./brokered.js');
 const bare = (): Promise<ContenderModule> => import('./bare.js');
 
 export const entries: readonly ContenderEntry[] = [
@@ -24,6 +28,8 @@ export const entries: readonly ContenderEntry[] = [
   { name: 'stock-short', title: 'stock, a connection per call', color: '#90caf9', load: stock },
   { name: 'grpc', title: 'Nest gRPC', color: '#00897b', load: () => import('./grpc.js') },
   { name: 'http', title: 'Nest HTTP, fastify and undici', color: '#f9a825', load: () => import('./http.js') },
+  { name: 'nats', title: 'Nest NATS', color: '#6d4c41', broker: 'nats', load: brokered },
+  { name: 'redis', title: 'Nest Redis', color: '#e53935', broker: 'redis', load: brokered },
   { name: 'bare', title: 'bare net, 1 connection', color: '#757575', load: bare },
   { name: 'bare-4', title: 'bare net, 4 connections', color: '#212121', load: bare },
 ];

@@ -10,15 +10,15 @@ import { HOST } from './contender.js';
  */
 function bare(defaultConnections: number): Contender {
   return {
-    listen: () =>
+    listen: ({ host = HOST }) =>
       new Promise((resolve) => {
         const server = createServer({ noDelay: true }, serve);
-        server.listen(0, HOST, 16_384, () => {
+        server.listen(0, host, 16_384, () => {
           resolve({ port: (server.address() as AddressInfo).port });
         });
       }),
-    connect: async ({ port, connections = defaultConnections }) => {
-      const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
+    connect: async ({ host = HOST, port, connections = defaultConnections }) => {
+      const sockets = await Promise.all(Array.from({ length: connections }, () => open(host, port)));
       const clients = sockets.map((socket) => new BareClient(socket));
       let turn = 0;
       const call = (data: unknown): Call => {
@@ -34,7 +34,7 @@ function bare(defaultConnections: number): Contender {
       };
     },
     connectIdle: async (port, count) => {
-      for (let i = 0; i < count; i++) await open(port);
+      for (let i = 0; i < count; i++) await open(HOST, port);
     },
   };
 }
@@ -75,9 +75,9 @@ class BareClient {
   }
 }
 
-function open(port: number): Promise<Socket> {
+function open(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: HOST, port, noDelay: true });
+    const socket = connect({ host, port, noDelay: true });
     socket.on('connect', () => {
       resolve(socket);
     });

@@ -2,11 +2,11 @@ import { fromJSON } from '@grpc/proto-loader';
 import { Controller, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientGrpcProxy, GrpcMethod, Transport, type GrpcOptions } from '@nestjs/microservices';
-import { createServer, type AddressInfo } from 'node:net';
 import type { Observable } from 'rxjs';
 import { LARGE_BYTES, type Payload } from '../payloads.js';
 import type { Contender } from './contender.js';
 import { HOST } from './contender.js';
+import { freePort } from './free-port.js';
 import { observed } from './observed.js';
 
 Logger.overrideLogger(false);
@@ -109,18 +109,6 @@ const grpc: Contender = {
 function echo(service: EchoService, payload: Payload): Observable<unknown> {
   if (payload.form === 'bytes') return service.bytes({ bytes: payload.value });
   return payload.form === 'order' ? service.order(payload.value) : service.orders(payload.value);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, HOST, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => {
-        resolve(port);
-      });
-    });
-  });
 }
 
 export const contenders: Readonly<Record<string, Contender>> = { grpc };

@@ -1,6 +1,8 @@
 import { Controller, Logger, Module } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
+import type { Observable } from 'rxjs';
 import { LARGE_BUFFER, LARGE_TEXT } from '../payloads.js';
+import { endless } from './endless.js';
 
 Logger.overrideLogger(false);
 
@@ -9,6 +11,11 @@ class EchoController {
   @MessagePattern('echo')
   echo(@Payload() data: unknown): unknown {
     return data;
+  }
+
+  @MessagePattern('endless')
+  endless(): Observable<string> {
+    return endless();
   }
 
   @MessagePattern('large')

@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import type { Observable } from 'rxjs';
 import type { Call, Done } from './contender.js';
 
@@ -6,6 +7,28 @@ export function observed(send: () => Observable<unknown>): Call {
   return (done) => {
     send().subscribe(new LastValue(done));
   };
+}
+
+/** Subscribes for good, and resolves with the first value. */
+export function firstOf(stream: Observable<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.subscribe({
+      next: () => {
+        resolve();
+      },
+      error: reject,
+    });
+  });
+}
+
+/** Connections that a listening server has. */
+export function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
 }
 
 class LastValue {

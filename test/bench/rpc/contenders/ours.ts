@@ -5,7 +5,7 @@ import { PooledTcpClient, PooledTcpServer, nestJson, type PooledTcpClientOptions
 import type { BenchServer, Call, Contender } from './contender.js';
 import { HOST } from './contender.js';
 import { EchoModule } from './nest.js';
-import { observed } from './observed.js';
+import { connectionsOf, firstOf, observed } from './observed.js';
 
 /** Enough for the idle connections of the memory case. */
 const MAX_CONNECTIONS = 20_000;
@@ -25,19 +25,22 @@ const byRequest: Caller = (client, pattern, data) => (done) => {
 
 const bySend: Caller = (client, pattern, data) => observed(() => client.send<unknown>(pattern, data));
 
-export async function listenOurs(tls?: TlsOptions): Promise<BenchServer> {
-  const strategy = new PooledTcpServer({ host: HOST, port: 0, tls, maxConnections: MAX_CONNECTIONS });
+export async function listenOurs(host = HOST, tls?: TlsOptions): Promise<BenchServer> {
+  const strategy = new PooledTcpServer({ host, port: 0, tls, maxConnections: MAX_CONNECTIONS });
   const app = await NestFactory.createMicroservice(EchoModule, { strategy, logger: false });
   await app.listen();
-  return { port: (strategy.unwrap().address() as AddressInfo).port };
+  return {
+    port: (strategy.unwrap().address() as AddressInfo).port,
+    connections: () => connectionsOf(strategy.unwrap()),
+  };
 }
 
 function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
   return {
-    listen: () => listenOurs(),
-    connect: async ({ port, connections }) => {
+    listen: ({ host }) => listenOurs(host),
+    connect: async ({ host = HOST, port, connections }) => {
       const client = new PooledTcpClient({
-        host: HOST,
+        host,
         port,
         ...options,
         ...(connections === undefined ? undefined : { pool: { min: connections, max: connections } }),
@@ -46,6 +49,7 @@ function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
       return {
         echo: ({ value }) => caller(client, 'echo', value),
         large: (form) => caller(client, 'large', form),
+        stream: (unread) => (unread ? unreadStream(client) : firstOf(client.send('endless', {}))),
         connections: () => client.stats().total,
         close: () => client.close(),
       };
@@ -56,6 +60,18 @@ function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
     },
   };
 }
+
+/** Where the client has streams that are pulled: one item is taken, and then no other. */
+function unreadStream(client: PooledTcpClient & { stream?: Streams }): Promise<void> | undefined {
+  if (client.stream === undefined) return undefined;
+  const iterator = client.stream('endless', {})[Symbol.asyncIterator]();
+  unread.add(iterator);
+  return iterator.next().then(() => undefined);
+}
+
+type Streams = (pattern: string, data: unknown) => AsyncIterable<unknown>;
+/** Kept, so that no collection of an iterator ends its stream. */
+const unread = new Set<AsyncIterator<unknown>>();
 
 export const contenders: Readonly<Record<string, Contender>> = {
   'ours-request': ours(byRequest),

@@ -4,27 +4,29 @@ import type { AddressInfo, Server } from 'node:net';
 import type { Call, Contender, Done } from './contender.js';
 import { HOST } from './contender.js';
 import { EchoModule } from './nest.js';
-import { observed } from './observed.js';
+import { connectionsOf, firstOf, observed } from './observed.js';
 
-const listen: Contender['listen'] = async () => {
+const listen: Contender['listen'] = async ({ host = HOST }) => {
   const app = await NestFactory.createMicroservice<TcpOptions>(EchoModule, {
     transport: Transport.TCP,
-    options: { host: HOST, port: 0 },
+    options: { host, port: 0 },
     logger: false,
   });
   await app.listen();
-  return { port: (app.unwrap<Server>().address() as AddressInfo).port };
+  const server = app.unwrap<Server>();
+  return { port: (server.address() as AddressInfo).port, connections: () => connectionsOf(server) };
 };
 
 const stock: Contender = {
   listen,
-  connect: async ({ port }) => {
-    const client = new ClientTCP({ host: HOST, port });
+  connect: async ({ host = HOST, port }) => {
+    const client = new ClientTCP({ host, port });
     await client.connect();
     const call = (pattern: string, data: unknown): Call => observed(() => client.send<unknown>(pattern, data));
     return {
       echo: ({ value }) => call('echo', value),
       large: (form) => call('large', form),
+      stream: (unread) => (unread ? undefined : firstOf(client.send('endless', {}))),
       connections: () => 1,
       close: () => {
         client.close();
