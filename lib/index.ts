@@ -10,7 +10,7 @@ export { staticEndpoints, type EndpointResolver, type ResolverListener } from '.
 export type { ClientSettings, PooledTcpClientOptions } from './client/settings.js';
 export type { ClientStats } from './client/stats.js';
 export type { BackoffOptions, BackoffSettings } from './common/backoff.js';
-export type { HeartbeatOptions, HeartbeatSettings } from './connection/heartbeat.js';
+export { CMPP_HEARTBEAT, type HeartbeatOptions, type HeartbeatSettings } from './connection/heartbeat.js';
 export type { KeepAliveOptions, KeepAliveSettings } from './connection/socket-transport.js';
 export type { WireOptions, WireSettings } from './connection/wire-settings.js';
 export { ERROR_CODES, type PooledTcpErrorCode } from './errors/codes.js';
@@ -38,5 +38,5 @@ export type { CloseReason, PoolCounters, PoolGauges } from './pool/stats.js';
 export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.js';
 export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
 export type { ProtocolOption } from './protocol/protocol-rule.js';
-export type { ServerStats } from './server/server.js';
+export type { ServerState, ServerStats } from './server/server.js';
 export type { PooledTcpServerOptions, ServerSettings } from './server/settings.js';

@@ -1,13 +1,25 @@
 import type { Clock, Timer } from '../common/clock.js';
 import { wasFrozen } from '../common/frozen.js';
-import { duration, type OptionRules, type OptionsOf } from '../common/options.js';
+import { duration, integer, type OptionRules, type OptionsOf } from '../common/options.js';
 
 export interface HeartbeatSettings {
   /** Silence, since the last byte read, before the peer is asked. Default 30 000 ms. */
   intervalMs: number;
   /** How long the peer has to answer. Default 10 000 ms. */
   timeoutMs: number;
+  /** How often it is asked before it counts as dead. Default 1. */
+  attempts: number;
 }
+
+/**
+ * The schedule of China Mobile's CMPP 3.0 and its kin: asked after 3 minutes of silence (C), again every 60 s (T), and
+ * given up after 3 questions without an answer (N).
+ */
+export const CMPP_HEARTBEAT: Readonly<HeartbeatSettings> = Object.freeze({
+  intervalMs: 180_000,
+  timeoutMs: 60_000,
+  attempts: 3,
+});
 
 export type HeartbeatOptions = OptionsOf<HeartbeatSettings>;
 
@@ -20,7 +32,13 @@ export const heartbeatRules: OptionRules<HeartbeatSettings> = {
   timeoutMs: duration({
     default: 10_000,
     min: 1,
-    text: 'How long the peer has to answer; then the connection is destroyed.',
+    text: 'How long the peer has to answer; then it is asked again, or the connection is destroyed.',
+  }),
+  attempts: integer({
+    default: 1,
+    min: 1,
+    max: 100,
+    text: 'How often a silent peer is asked, `timeoutMs` apart, before the connection is destroyed. On TCP one question is enough: what is lost is sent again by the kernel. Some protocols prescribe more.',
   }),
 };
 
@@ -51,6 +69,8 @@ export class Heartbeat {
   /** When the unanswered ping was sent. */
   #pingedAt: number | undefined;
   #token = 0;
+  /** Questions since the last sign of life. */
+  #asked = 0;
   #probes: Probe[] = [];
   #roundTripMs: number | undefined;
 
@@ -119,7 +139,7 @@ export class Heartbeat {
 
   #onTimer(): void {
     if (this.#settings === false) return;
-    const { intervalMs, timeoutMs } = this.#settings;
+    const { intervalMs, timeoutMs, attempts } = this.#settings;
     const now = this.#clock.now();
     const silentMs = now - this.#lastReadAt;
     const awaited = this.#pingedAt !== undefined && this.#pingedAt > this.#lastReadAt;
@@ -130,11 +150,14 @@ export class Heartbeat {
     // A timer that fires late means this process did not run: the answer may lie unread in the kernel, or the
     // ping may never have left. The peer gets its full time again, counted from now.
     const isLate = wasFrozen(now - this.#dueAt, timeoutMs);
-    if (awaited && !isLate && now - (this.#pingedAt ?? now) >= timeoutMs) {
+    const isOver = awaited && !isLate && now - (this.#pingedAt ?? now) >= timeoutMs;
+    if (isOver && this.#asked >= attempts) {
       this.#peer.silent(silentMs);
       return;
     }
-    if (!awaited || isLate) this.#ping();
+    if (!awaited) this.#asked = 0;
+    if (!awaited || isOver) this.#asked += 1;
+    if (!awaited || isLate || isOver) this.#ping();
     this.#arm(timeoutMs - (now - (this.#pingedAt ?? now)));
   }
 }

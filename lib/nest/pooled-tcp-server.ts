@@ -1,4 +1,4 @@
-import type { ArgumentsHost } from '@nestjs/common';
+import type { ArgumentsHost, OnModuleDestroy } from '@nestjs/common';
 import {
   BaseRpcExceptionFilter,
   Server,
@@ -44,7 +44,7 @@ export type PooledTcpServerStatus = 'connected' | 'disconnected';
  */
 export class PooledTcpServer
   extends Server<PooledTcpServerEvents, PooledTcpServerStatus>
-  implements CustomTransportStrategy, Dispatcher
+  implements CustomTransportStrategy, Dispatcher, OnModuleDestroy
 {
   /** That of stock TCP, so that handlers bound to `Transport.TCP` are served; `setTransportId()` changes it. */
   override transportId: TransportId = Transport.TCP;
@@ -91,6 +91,14 @@ export class PooledTcpServer
   async close(): Promise<void> {
     await this.#server.close();
     this.#server.netServer.off('error', this.#onServerError);
+  }
+
+  /**
+   * Nest hook, for a server that is a provider of the root module: on a signal Nest destroys that module first, so
+   * that handlers finish while what they use, a database in a module of its own, is still open.
+   */
+  async onModuleDestroy(): Promise<void> {
+    await this.close();
   }
 
   override on<K extends keyof PooledTcpServerEvents>(event: K, callback: PooledTcpServerEvents[K]): void {

@@ -15,10 +15,20 @@ export interface ServerDependencies {
   readonly dispatcher: Dispatcher;
   readonly logger: DiagnosticLogger;
   readonly clock?: Clock;
+  readonly random?: () => number;
 }
+
+/**
+ * - `idle`: does not listen yet
+ * - `listening`: takes connections and calls
+ * - `draining`: takes none, and finishes the calls it has
+ * - `closed`
+ */
+export type ServerState = 'idle' | 'listening' | 'draining' | 'closed';
 
 /** A server at one moment. Frozen. */
 export interface ServerStats {
+  readonly state: ServerState;
   /** Where it listens, once it does. */
   readonly address: string | undefined;
   /** Connections open. */
@@ -36,11 +46,13 @@ export class TcpServer implements SessionHost {
   readonly clock: Clock;
   readonly logger: DiagnosticLogger;
   readonly dispatcher: Dispatcher;
+  readonly random: () => number;
   /** The socket that listens. */
   readonly netServer: NetServer;
   readonly #sessions = new Set<Session>();
   /** With TLS: every connection, also those whose handshake has not ended and that are no session yet. */
   readonly #underTls = new Set<Socket>();
+  #state: ServerState = 'idle';
   #refusals = 0;
   #inFlight = 0;
   #accepted = 0;
@@ -53,6 +65,7 @@ export class TcpServer implements SessionHost {
     this.clock = dependencies.clock ?? systemClock;
     this.logger = dependencies.logger;
     this.dispatcher = dependencies.dispatcher;
+    this.random = dependencies.random ?? Math.random;
     this.netServer = settings.tls === undefined ? createTcpServer() : this.#createTlsServer(settings.tls);
     this.netServer.on(settings.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.#accept(socket);
@@ -70,6 +83,7 @@ export class TcpServer implements SessionHost {
 
   stats(): ServerStats {
     return Object.freeze({
+      state: this.#state,
       address: this.#address(),
       connections: this.#sessions.size,
       inFlight: this.#inFlight,
@@ -97,6 +111,7 @@ export class TcpServer implements SessionHost {
       };
       const onListening = (): void => {
         this.netServer.off('error', onError);
+        this.#state = 'listening';
         resolve();
       };
       this.netServer.once('error', onError).once('listening', onListening);
@@ -126,6 +141,7 @@ export class TcpServer implements SessionHost {
 
   async #close(): Promise<void> {
     const { drainTimeoutMs } = this.settings;
+    this.#state = 'draining';
     const stopped = new Promise<void>((resolve) => {
       // Calls back with an error when it was not listening: closed is what was wanted.
       this.netServer.close(() => {
@@ -146,6 +162,7 @@ export class TcpServer implements SessionHost {
     // Sessions are gone; what is left has not finished its handshake and never will.
     for (const socket of this.#underTls) socket.destroy();
     await stopped;
+    this.#state = 'closed';
   }
 
   // SessionHost

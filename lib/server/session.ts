@@ -29,6 +29,8 @@ export interface SessionHost {
   readonly clock: Clock;
   readonly logger: DiagnosticLogger;
   readonly dispatcher: Dispatcher;
+  /** From 0 to 1, for what must not happen to all connections at once. */
+  readonly random: () => number;
   /** Takes one of the server's slots for calls; false when none is left. */
   admitCall(): boolean;
   callEnded(): void;
@@ -61,8 +63,10 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   #upgrade: NativeServerProtocol | undefined;
   /** Why this session is refused, where it is. */
   readonly #refusal: PooledTcpError | undefined;
+  #drainReason = 'the connection is closing';
   #farewell: Timer | undefined;
   #idleTimer: Timer | undefined;
+  #ageTimer: Timer | undefined;
 
   constructor(transport: Transport, host: SessionHost, refusal?: PooledTcpError) {
     const { settings, clock } = host;
@@ -120,13 +124,14 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   /** Takes no new calls; closes once those in flight have been answered and a native client has let go. */
-  drain(): void {
+  drain(reason = 'the server is shutting down'): void {
     if (this.#connection.state === 'opening') {
       this.#connection.destroy(this.#error('PTCP_POOL_CLOSED', 'was not open yet when the server closed'));
       return;
     }
     if (!this.#connection.drain()) return;
-    this.#protocol.goaway({ message: 'the server is shutting down' });
+    this.#drainReason = reason;
+    this.#protocol.goaway({ message: reason });
     this.#endIfDrained();
   }
 
@@ -168,6 +173,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     const { clock, logger } = this.#host;
     if (this.#farewell !== undefined) clock.clearTimeout(this.#farewell);
     if (this.#idleTimer !== undefined) clock.clearTimeout(this.#idleTimer);
+    if (this.#ageTimer !== undefined) clock.clearTimeout(this.#ageTimer);
     this.#deadlines.clear();
     this.#protocol.closed();
     const calls = [...this.#calls.values()];
@@ -200,7 +206,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
     // Once our side has ended, no answer can leave any more: what arrives then must not reach a handler either.
     if (this.#connection.state === 'draining' || this.#connection.state === 'ending') {
-      this.#protocol.failure(id, 'overloaded', 'the server is shutting down');
+      this.#protocol.failure(id, 'overloaded', this.#drainReason);
       return;
     }
     if (this.#calls.size >= settings.maxInFlightPerConnection) {
@@ -437,8 +443,20 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     if (!this.#connection.ready(this.#protocol.name === 'native')) return;
     if (this.#idleTimer !== undefined) this.#host.clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
-    const { idleTimeoutMs } = this.#host.settings;
+    const { idleTimeoutMs, maxConnectionAgeMs } = this.#host.settings;
     if (idleTimeoutMs > 0) this.#watchIdle(idleTimeoutMs);
+    if (maxConnectionAgeMs > 0) this.#watchAge(maxConnectionAgeMs);
+  }
+
+  /** Without the random part, connections that were opened together would all come back together. */
+  #watchAge(maxAgeMs: number): void {
+    const { clock, random } = this.#host;
+    this.#ageTimer = clock.setTimeout(
+      () => {
+        this.drain(`the connection has reached maxConnectionAgeMs (${maxAgeMs})`);
+      },
+      Math.ceil(maxAgeMs * (1 - 0.1 * random())),
+    );
   }
 
   /** A stock client at a server that takes `native()` only: none of its messages may reach a handler. */

@@ -25,6 +25,11 @@ export interface PooledTcpServerOptions extends WireOptions {
   readonly idleTimeoutMs?: number | undefined;
   /** Time a new connection has for its first frame; 0 for any. Milliseconds, default 5 000. */
   readonly firstFrameTimeoutMs?: number | undefined;
+  /**
+   * A connection of this age is told to go, so that clients spread over servers that came later; its calls finish. Less
+   * up to a tenth at random. 0 for never. Milliseconds, default 0.
+   */
+  readonly maxConnectionAgeMs?: number | undefined;
   /** Connections at once; further ones are refused with a reason. Default 4 096. */
   readonly maxConnections?: number | undefined;
   /** Calls in flight on one connection; further ones are refused, unsent. Default 16 384. */
@@ -41,6 +46,7 @@ export interface ServerSettings extends WireSettings {
   tls: TlsOptions | undefined;
   idleTimeoutMs: number;
   firstFrameTimeoutMs: number;
+  maxConnectionAgeMs: number;
   maxConnections: number;
   maxInFlightPerConnection: number;
   maxInFlight: number;
@@ -72,6 +78,10 @@ export const serverRules: OptionRules<ServerSettings> = {
     text: 'A connection silent for this long, heartbeats included, is closed; 0 for never. Above the clients’ own 60 s, so that they let go first.',
   }),
   firstFrameTimeoutMs: duration({ default: 5_000, text: 'Time a new connection has for its first frame; 0 for any.' }),
+  maxConnectionAgeMs: duration({
+    default: 0,
+    text: 'A connection of this age is told to go, so that clients spread over servers that came later; its calls finish first. Less up to a tenth at random, so that not all go at once. 0 for never.',
+  }),
   maxConnections: integer({
     default: 4096,
     min: 1,

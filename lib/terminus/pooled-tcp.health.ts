@@ -3,6 +3,7 @@ import { ModuleRef } from '@nestjs/core';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { ClientStats } from '../client/stats.js';
 import { PooledTcpClient } from '../nest/pooled-tcp-client.js';
+import type { PooledTcpServer } from '../nest/pooled-tcp-server.js';
 import { getPoolToken } from '../nest/tokens.js';
 
 export interface PooledTcpHealthOptions {
@@ -62,6 +63,20 @@ export class PooledTcpHealthIndicator {
   ): Promise<HealthIndicatorResult<TKey>> {
     // Nothing here waits, but an indicator that throws rejects, as every other does.
     return Promise.resolve().then(() => this.#check(key, options));
+  }
+
+  /**
+   * Whether a server of this application takes calls: `up` while it listens, `down` before, while it drains and after.
+   *
+   * @param key under which the result appears
+   */
+  isServing<const TKey extends string>(key: TKey, server: PooledTcpServer): Promise<HealthIndicatorResult<TKey>> {
+    return Promise.resolve().then(() => {
+      const { state, address, connections, inFlight } = server.stats();
+      const session = this.#health.check(key);
+      const details = { state, address, connections, inFlight };
+      return state === 'listening' ? session.up(details) : session.down({ ...details, message: `is ${state}` });
+    });
   }
 
   #check<const TKey extends string>(key: TKey, options: PooledTcpHealthOptions): HealthIndicatorResult<TKey> {

@@ -220,7 +220,7 @@ describe('a known race does not happen:', () => {
     let silences = 0;
     const heartbeat = new Heartbeat(
       clock,
-      { intervalMs: 100, timeoutMs: 50 },
+      { intervalMs: 100, timeoutMs: 50, attempts: 1 },
       { ping: () => undefined, silent: () => silences++ },
     );
     heartbeat.start();

@@ -75,7 +75,7 @@ function start(
     {
       clock,
       logger,
-      heartbeat: { intervalMs: 1_000, timeoutMs: 400 },
+      heartbeat: { intervalMs: 1_000, timeoutMs: 400, attempts: 1 },
       maxPendingWriteBytes: 1_000_000,
       maxFrameBytes: 1_000_000,
       streamWindowBytes: 1_000,

@@ -35,7 +35,7 @@ function setUp({ maxPendingWriteBytes = 1_024 } = {}) {
   const clock = new StepClock();
   const owner = new Owner();
   const [transport, peer] = MemoryTransport.pair();
-  const heartbeat = { intervalMs: 1_000, timeoutMs: 400 };
+  const heartbeat = { intervalMs: 1_000, timeoutMs: 400, attempts: 1 };
   const connection = new Connection({ transport, clock, heartbeat, maxPendingWriteBytes }, owner);
   connection.start();
   const say = (text: string): void => {

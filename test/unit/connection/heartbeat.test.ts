@@ -1,14 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { Heartbeat } from '../../../lib/connection/heartbeat.js';
+import { Heartbeat, type HeartbeatSettings } from '../../../lib/connection/heartbeat.js';
 import { settled, StepClock } from '../../support/step-clock.js';
 
 const INTERVAL_MS = 1_000;
 const TIMEOUT_MS = 400;
 
 function setUp(
-  settings: { intervalMs: number; timeoutMs: number } | false = {
+  settings: HeartbeatSettings | false = {
     intervalMs: INTERVAL_MS,
     timeoutMs: TIMEOUT_MS,
+    attempts: 1,
   },
 ) {
   const clock = new StepClock();
@@ -155,6 +156,36 @@ describe('heartbeat', () => {
     await probe;
     expect(pings).toHaveLength(1);
     expect(clock.pending).toBe(0);
+  });
+
+  it('asks as often as it is told before it gives up', () => {
+    const { clock, heartbeat, pings, silences } = setUp({ intervalMs: 180_000, timeoutMs: 60_000, attempts: 3 });
+    heartbeat.start();
+    clock.advance(180_000);
+    expect(pings).toHaveLength(1);
+    clock.advance(60_000);
+    expect(pings).toHaveLength(2);
+    clock.advance(60_000);
+    expect(pings).toHaveLength(3);
+    clock.advance(59_999);
+    expect(silences).toEqual([]);
+    clock.advance(1);
+    expect(pings).toHaveLength(3);
+    expect(silences).toEqual([360_000]);
+  });
+
+  it('counts its questions anew after a sign of life', () => {
+    const { clock, heartbeat, pings, silences } = setUp({ intervalMs: 100, timeoutMs: 10, attempts: 2 });
+    heartbeat.start();
+    clock.advance(115);
+    expect(pings).toHaveLength(2);
+    heartbeat.onRead();
+    clock.advance(100);
+    clock.advance(19);
+    expect(silences).toEqual([]);
+    clock.advance(6);
+    expect(pings).toHaveLength(4);
+    expect(silences).toEqual([120]);
   });
 
   it('leaves no timer behind when it is stopped', () => {

@@ -12,6 +12,7 @@ export class SessionPeer implements SessionHost {
   readonly settings;
   readonly clock: Clock;
   readonly logger = new RecordingLogger();
+  readonly random = (): number => 0.5;
   readonly calls: ServerCall[] = [];
   readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
   readonly sessions: Session[] = [];
