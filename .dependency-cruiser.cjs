@@ -18,6 +18,7 @@ const LAYERS = {
   server: ['connection', 'protocol', 'framing'],
   nest: ['client', 'server', 'cluster', 'pool', 'connection', 'protocol', 'framing'],
   terminus: ['nest', 'client'],
+  testing: [],
 };
 
 const layerRules = Object.entries(LAYERS).map(([layer, below]) => {

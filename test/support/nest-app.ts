@@ -1,5 +1,5 @@
 import { afterEach } from '@jest/globals';
-import { Logger, Module, type DynamicModule, type INestMicroservice, type Provider, type Type } from '@nestjs/common';
+import { Logger, type INestMicroservice, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientTCP, Transport, type TcpOptions } from '@nestjs/microservices';
 import type { Server as NetServer } from 'node:net';
@@ -9,17 +9,12 @@ import {
   type PooledTcpClientOptions,
   type PooledTcpServerOptions,
 } from '../../lib/index.js';
+import { moduleOf } from './app-module.js';
 
 // Also for what is made outside an application.
 Logger.overrideLogger(false);
 
-@Module({})
-class AppModule {}
-
-/** Controllers and what they need, as a module. */
-export function moduleOf(controllers: Type[], providers: Provider[] = []): DynamicModule {
-  return { module: AppModule, controllers, providers };
-}
+export { moduleOf };
 
 export interface RunningServer {
   readonly app: INestMicroservice;
