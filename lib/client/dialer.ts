@@ -31,6 +31,7 @@ export class Dialer implements Factory<ClientConnection> {
   readonly #target: Target;
   readonly #options: DialerOptions;
   #hasComparedIdle = false;
+  #hasComparedCodecs = false;
 
   constructor(target: Target, options: DialerOptions) {
     this.#target = target;
@@ -74,6 +75,7 @@ export class Dialer implements Factory<ClientConnection> {
       }
       connections.add(opened);
       this.#compareIdleTimeouts(opened);
+      this.#compareCodecs(opened);
       return opened;
     } catch (error) {
       throw deadline.isPassed ? this.#timeoutError(error, deadline.elapsedMs) : error;
@@ -122,6 +124,20 @@ export class Dialer implements Factory<ClientConnection> {
     } else if (idleTimeoutMs === 0 || idleTimeoutMs >= serverIdleTimeoutMs) {
       logger.debug?.(`${closes}, before pool.idleTimeoutMs (${idleTimeoutMs}); heartbeats keep them open meanwhile`);
     }
+  }
+
+  /** Said once for an endpoint: the calls work, only not as fast as was asked for. */
+  #compareCodecs({ codec, protocol }: ClientConnection): void {
+    const asked = this.#options.connection.codec;
+    if (this.#hasComparedCodecs || asked !== 'msgpack' || codec === asked) return;
+    this.#hasComparedCodecs = true;
+    const why =
+      protocol === 'native'
+        ? 'it does not have the package msgpackr, or its options say codec: json'
+        : 'it speaks the stock Nest wire';
+    this.#options.connection.logger.warn(
+      `${this.#target.address} is spoken to in JSON and not in MessagePack as codec asks: ${why}`,
+    );
   }
 
   #timeoutError(cause: unknown, elapsedMs: number): PooledTcpError {

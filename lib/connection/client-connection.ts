@@ -9,6 +9,8 @@ import {
   type GoawayNotice,
   type OutgoingMessage,
 } from '../protocol/messages.js';
+import type { CodecName } from '../protocol/codec.js';
+import { codecNamed, offeredCodecs, type CodecChoice } from '../protocol/codecs.js';
 import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
 import { NestJsonClientProtocol } from '../protocol/nest-json-client.js';
 import { NativeClientProtocol } from '../protocol/native/native-client.js';
@@ -33,6 +35,8 @@ export interface ClientConnectionOptions {
   readonly protocol: 'auto' | ProtocolName;
   readonly serializer: PacketSerializer | undefined;
   readonly deserializer: PacketDeserializer | undefined;
+  /** Default `json`. */
+  readonly codec?: CodecChoice | undefined;
 }
 
 /** What a connection tells the pool it belongs to. */
@@ -64,6 +68,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   /** What the server lets each stream send before it grants more. */
   #peerStreamWindowBytes = 0;
   #streamWriter: ConnectionStreamWriter | undefined;
+  #codec: CodecName = 'json';
   #linger: Timer | undefined;
   /** Told when it closes, beside its pool. */
   readonly #watchers = new Set<(reason: PooledTcpError) => void>();
@@ -116,6 +121,11 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   get protocol(): ProtocolName | undefined {
     return this.#protocol?.name;
+  }
+
+  /** How payloads are encoded, as agreed on with the server. */
+  get codec(): CodecName {
+    return this.#codec;
   }
 
   /** Calls in flight. */
@@ -358,7 +368,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       return;
     }
     this.#connection.start();
-    this.#hello = new HelloExchange(this.#connection, { maxFrameBytes, streamWindowBytes }, (answer, rest) => {
+    const codecs = offeredCodecs(this.#options.codec ?? 'json');
+    const hello = { maxFrameBytes, streamWindowBytes, codecs };
+    this.#hello = new HelloExchange(this.#connection, hello, (answer, rest) => {
       this.#hello = undefined;
       if (answer.kind === 'stock') {
         if (protocol === 'native')
@@ -367,11 +379,15 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       } else {
         this.#serverIdleTimeoutMs = answer.welcome.idleTimeoutMs;
         this.#peerStreamWindowBytes = answer.welcome.streamWindowBytes;
+        this.#codec = answer.welcome.codec ?? 'json';
+        if (this.#codec !== 'json' && codecs?.includes(this.#codec) !== true)
+          throw new PooledTcpError('PTCP_HANDSHAKE_FAILED', `chose the codec ${this.#codec}, which was not offered`);
         this.#protocol = new NativeClientProtocol(this.#connection, this, {
           clock,
           maxFrameBytes,
           peerMaxFrameBytes: Math.min(maxFrameBytes, answer.welcome.maxFrameBytes),
           maxPatterns: answer.welcome.maxPatterns,
+          codec: codecNamed(this.#codec),
         });
       }
       // The stock server has answered a request by now. Ours has not spoken its protocol yet: a first heartbeat runs

@@ -13,15 +13,15 @@ export class HelloExchange {
 
   constructor(
     writer: MessageWriter,
-    { maxFrameBytes, streamWindowBytes }: Omit<Hello, 'versions'>,
+    hello: Omit<Hello, 'versions'>,
     onAnswer: (answer: HelloAnswer, rest: Buffer) => void,
   ) {
     this.#onAnswer = onAnswer;
-    this.#decoder = new NestFrameDecoder(maxFrameBytes, (bytes, start, end) => {
+    this.#decoder = new NestFrameDecoder(hello.maxFrameBytes, (bytes, start, end) => {
       this.#packet = fromJson(bytes, start, end);
       this.#decoder.stop();
     });
-    writeHello(writer.output, { versions: [PROTOCOL_VERSION], maxFrameBytes, streamWindowBytes });
+    writeHello(writer.output, { versions: [PROTOCOL_VERSION], ...hello });
     writer.schedule();
   }
 

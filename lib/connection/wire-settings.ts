@@ -1,6 +1,8 @@
 import { bytes, conflict, duration, groupOrFalse, withMethods, type OptionRules } from '../common/options.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
 import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
+import { codecRule } from '../protocol/codec-rule.js';
+import type { CodecChoice } from '../protocol/codecs.js';
 import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
 import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from './heartbeat.js';
 import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from './socket-transport.js';
@@ -9,6 +11,12 @@ import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from '.
 export interface WireOptions {
   /** `'auto'` (default): native between our own ends, the stock Nest wire with others. Or `native()`, `nestJson()`. */
   readonly protocol?: ProtocolOption | undefined;
+  /**
+   * How payloads of the native protocol are encoded: `'json'`, `'msgpack'` (needs the package msgpackr at both ends),
+   * or `'auto'`, MessagePack where both ends have the package. Default: `'json'` at a client, which is what decides,
+   * and `'auto'` at a server.
+   */
+  readonly codec?: CodecChoice | undefined;
   /** How a silent peer is found out; false for not at all. */
   readonly heartbeat?: HeartbeatOptions | boolean | undefined;
   /** The kernel's own probes; false for none. */
@@ -30,6 +38,7 @@ export interface WireOptions {
 /** The same, resolved. */
 export interface WireSettings {
   protocol: 'auto' | 'native' | 'nest-json';
+  codec: CodecChoice;
   heartbeat: HeartbeatSettings | false;
   keepAlive: KeepAliveSettings | false;
   maxFrameBytes: number;
@@ -44,6 +53,10 @@ export const wireRules: OptionRules<WireSettings> = {
   protocol: protocolRule(
     '`auto`: native between our own ends, the stock Nest wire with others, on the same port. Or only one: `native()`, `nestJson()`.',
   ),
+  codec: codecRule({
+    default: 'json',
+    text: 'How payloads of the native protocol are encoded. `msgpack` needs the package msgpackr at both ends; a server without it is spoken to in JSON, and the log says so. `auto`: MessagePack where both ends have the package. Raw Buffers are never encoded.',
+  }),
   heartbeat: groupOrFalse({
     text: 'How a silent peer is found out. A server asks native clients only: a stock one would not answer.',
     rules: heartbeatRules,
@@ -83,7 +96,19 @@ export const wireRules: OptionRules<WireSettings> = {
 };
 
 /** A serializer or deserializer shapes stock Nest packets, so it settles the protocol. */
-export function protocolOf({ protocol, serializer, deserializer }: WireSettings): WireSettings['protocol'] {
+export function protocolOf(settings: WireSettings): WireSettings['protocol'] {
+  const protocol = protocolAsked(settings);
+  if (protocol === 'nest-json' && settings.codec === 'msgpack') {
+    const { serializer, deserializer } = settings;
+    const cause = serializer !== undefined ? 'serializer' : deserializer !== undefined ? 'deserializer' : undefined;
+    conflict(
+      `codec: 'msgpack' encodes payloads of the native protocol, and ${cause === undefined ? 'protocol: nestJson() asks for' : `a ${cause} implies`} the stock Nest wire, which is JSON; give only one of the two`,
+    );
+  }
+  return protocol;
+}
+
+function protocolAsked({ protocol, serializer, deserializer }: WireSettings): WireSettings['protocol'] {
   if (serializer === undefined && deserializer === undefined) return protocol;
   if (protocol === 'native') {
     conflict(

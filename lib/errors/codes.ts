@@ -18,6 +18,10 @@ export const ERROR_CODES = {
     when: 'Two options contradict each other.',
     remedy: 'Change one of the two options that the message names.',
   },
+  PTCP_PACKAGE_MISSING: {
+    when: 'An option needs an optional package that is not installed, or does not load.',
+    remedy: 'Install the package that the message names, with the command that it names.',
+  },
   PTCP_RESOLVE_FAILED: {
     when: 'The resolver yielded no endpoint (a DNS name without records, a failing look-up).',
     remedy: 'Check the name from the same host; `cause` carries the resolver’s own error.',

@@ -1,6 +1,7 @@
 import { isErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Output } from '../framing/output.js';
+import type { CodecName } from './codec.js';
 import { isRecord } from './json.js';
 import { encodeNestFrame, NO_MESSAGE_HANDLER } from './nest-json.js';
 import { violation } from './protocol.js';
@@ -25,6 +26,8 @@ export interface Hello {
   readonly maxFrameBytes: number;
   /** What each stream to this end may send before it is granted more, in bytes. */
   readonly streamWindowBytes: number;
+  /** Payload codecs this end can use, best first. Left out: JSON. */
+  readonly codecs?: readonly string[] | undefined;
 }
 
 /** What the server says about itself. */
@@ -38,6 +41,8 @@ export interface Welcome {
   readonly idleTimeoutMs: number;
   /** Patterns the server is ready to remember for this connection. */
   readonly maxPatterns: number;
+  /** The payload codec both use from now on: one of the hello's. Left out: JSON. */
+  readonly codec?: CodecName | undefined;
 }
 
 /** How a peer answered the hello. */
@@ -69,11 +74,13 @@ export function parseHello(packet: unknown): Hello | undefined {
   const data = packet['data'];
   if (!isRecord(data) || !Array.isArray(data['versions']) || !isCount(data['maxFrameBytes'])) return undefined;
   if (data['maxFrameBytes'] < MIN_FRAME_BYTES) throw violation('a hello with maxFrameBytes below 1024');
-  return {
+  const hello = {
     versions: data['versions'].filter(isCount),
     maxFrameBytes: data['maxFrameBytes'],
     streamWindowBytes: windowOf(data),
   };
+  const { codecs } = data;
+  return Array.isArray(codecs) ? { ...hello, codecs: codecs.filter((codec) => typeof codec === 'string') } : hello;
 }
 
 /**
@@ -89,13 +96,19 @@ export function parseHelloAnswer(packet: unknown): HelloAnswer {
   if (error !== undefined && error !== null) throw refusal(error);
   const welcome = packet['response'];
   if (!isRecord(welcome)) throw handshakeFailed('a welcome without content');
-  const { version, maxFrameBytes, idleTimeoutMs, maxPatterns } = welcome;
+  const { version, maxFrameBytes, idleTimeoutMs, maxPatterns, codec } = welcome;
   if (version !== PROTOCOL_VERSION || !isCount(maxFrameBytes) || !isCount(idleTimeoutMs) || !isCount(maxPatterns)) {
     throw handshakeFailed('a welcome that does not fit version 1');
   }
   if (maxFrameBytes < MIN_FRAME_BYTES) throw handshakeFailed('a welcome with maxFrameBytes below 1024');
+  if (codec !== undefined && codec !== 'json' && codec !== 'msgpack')
+    throw handshakeFailed('a codec that nobody offered');
   const streamWindowBytes = windowOf(welcome);
-  return { kind: 'welcome', welcome: { version, maxFrameBytes, streamWindowBytes, idleTimeoutMs, maxPatterns } };
+  const agreed: Pick<Welcome, 'codec'> = codec === undefined ? {} : { codec };
+  return {
+    kind: 'welcome',
+    welcome: { version, maxFrameBytes, streamWindowBytes, idleTimeoutMs, maxPatterns, ...agreed },
+  };
 }
 
 function windowOf({ streamWindowBytes }: Record<string, unknown>): number {

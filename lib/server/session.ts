@@ -8,6 +8,7 @@ import { ConnectionStreamWriter } from '../connection/stream-writer.js';
 import type { Transport } from '../connection/transport.js';
 import type { PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { chooseCodec } from '../protocol/codecs.js';
 import { PROTOCOL_VERSION, writeRefusal, writeWelcome, type Hello } from '../protocol/hello.js';
 import type { CallId, FailureKind, GoawayNotice, Metadata, ServerSink } from '../protocol/messages.js';
 import { NestJsonServerProtocol } from '../protocol/nest-json-server.js';
@@ -410,18 +411,21 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     if (!hello.versions.includes(PROTOCOL_VERSION)) return false;
     const { maxFrameBytes, idleTimeoutMs, streamWindowBytes } = this.#host.settings;
     this.#peerStreamWindowBytes = hello.streamWindowBytes;
+    const codec = chooseCodec(this.#host.settings.codec, hello.codecs);
     writeWelcome(this.#connection.output, id, {
       version: PROTOCOL_VERSION,
       maxFrameBytes,
       streamWindowBytes,
       idleTimeoutMs,
       maxPatterns: MAX_PATTERNS,
+      codec: hello.codecs === undefined ? undefined : codec.name,
     });
     this.#connection.schedule();
     this.#upgrade = new NativeServerProtocol(this.#connection, this, {
       clock: this.#host.clock,
       maxFrameBytes,
       peerMaxFrameBytes: Math.min(maxFrameBytes, hello.maxFrameBytes),
+      codec,
     });
     return true;
   }

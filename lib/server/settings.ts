@@ -9,6 +9,7 @@ import {
   text,
   type OptionRules,
 } from '../common/options.js';
+import { codecRule } from '../protocol/codec-rule.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 
 /** Options of a server, as a user writes them. */
@@ -98,6 +99,10 @@ export const serverRules: OptionRules<ServerSettings> = {
     text: 'Calls in flight on the server; further ones are refused, unsent.',
   }),
   ...wireRules,
+  codec: codecRule({
+    default: 'auto',
+    text: 'Payload codecs the server takes, of those that a client offers. `auto`: JSON, and MessagePack where the package msgpackr is installed. `msgpack`: the same, and starting without the package fails. `json`: only JSON.',
+  }),
 };
 
 /**

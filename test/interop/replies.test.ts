@@ -174,12 +174,12 @@ class RepliesController {
 
   @MessagePattern('bigint')
   bigint(): bigint {
-    return 1n;
+    return 2n ** 64n;
   }
 
   @MessagePattern('bigint-item')
   bigintItem(): Observable<number | bigint> {
-    return from([1, 2n, 3]);
+    return from([1, 2n ** 64n, 3]);
   }
 }
 
@@ -192,6 +192,11 @@ const PAIRS: readonly Pair[] = [
   {
     name: 'our client to our server, native',
     connect: async (scope) => scope.client((await scope.server([RepliesController])).port, { protocol: native() }),
+  },
+  {
+    name: 'our client to our server, MessagePack',
+    connect: async (scope) =>
+      scope.client((await scope.server([RepliesController])).port, { protocol: native(), codec: 'msgpack' }),
   },
   {
     name: 'our client to our server, on the stock wire',
@@ -342,7 +347,7 @@ for (const { name, connect } of OURS) {
       const others = Array.from({ length: 50 }, (_, i) => client.request('later', i));
       const cycle: Record<string, unknown> = {};
       cycle['self'] = cycle;
-      for (const data of [1n, cycle, { toJSON: () => JSON.parse('{') as unknown }]) {
+      for (const data of [2n ** 64n, cycle, { toJSON: () => JSON.parse('{') as unknown }]) {
         const failure = await client.request('text', data).catch((error: unknown) => error);
         expect(failure).toMatchObject({ code: 'PTCP_PAYLOAD_UNSERIALIZABLE', sent: false });
       }
@@ -351,7 +356,7 @@ for (const { name, connect } of OURS) {
     });
 
     it('emit() errors for data that cannot be serialised', async () => {
-      await expect(firstValueFrom(client.emit('created', 1n))).rejects.toMatchObject({
+      await expect(firstValueFrom(client.emit('created', 2n ** 64n))).rejects.toMatchObject({
         code: 'PTCP_PAYLOAD_UNSERIALIZABLE',
         sent: false,
       });
@@ -359,13 +364,13 @@ for (const { name, connect } of OURS) {
   });
 }
 
-for (const protocol of [native(), nestJson()]) {
-  describe(`an answer that cannot be serialised, ${protocol.protocol}`, () => {
+for (const options of [{ protocol: native() }, { protocol: nestJson() }, { codec: 'msgpack' }] as const) {
+  describe(`an answer that cannot be serialised, ${'codec' in options ? options.codec : options.protocol.protocol}`, () => {
     const scope = new Scope();
 
     it('fails its own call with a code, and no other on the same connection', async () => {
       const { port } = await scope.server([RepliesController]);
-      const client = scope.client(port, { protocol, pool: { min: 1, max: 1 } });
+      const client = scope.client(port, { ...options, pool: { min: 1, max: 1 } });
       const others = Array.from({ length: 50 }, (_, i) => client.request('later', i));
       await expect(client.request('bigint', {})).rejects.toMatchObject({
         code: 'PTCP_PAYLOAD_UNSERIALIZABLE',

@@ -21,6 +21,14 @@ import {
   type ServerSink,
 } from '../../lib/protocol/messages.js';
 import { NestJsonServerProtocol } from '../../lib/protocol/nest-json-server.js';
+import { jsonCodec } from '../../lib/protocol/json-codec.js';
+import { messagePackCodec } from '../../lib/protocol/msgpack-codec.js';
+import {
+  MAX_DEPTH,
+  MAX_STRUCTURE_KEYS,
+  MAX_STRUCTURE_KEY_BYTES,
+  MAX_STRUCTURES,
+} from '../../lib/protocol/msgpack/limits.js';
 import { TYPE } from '../../lib/protocol/native/format.js';
 import { NativeClientProtocol } from '../../lib/protocol/native/native-client.js';
 import { NativeServerProtocol } from '../../lib/protocol/native/native-server.js';
@@ -86,7 +94,7 @@ function recorder(): ClientSink & ServerSink & { heard: Heard[] } {
 }
 
 /** Both ends of a connection with nothing between them. */
-function peers({ clientMax = MAX, serverMax = MAX } = {}) {
+function peers({ clientMax = MAX, serverMax = MAX, codec = jsonCodec } = {}) {
   const clock = new StepClock();
   const toServer = new Writer();
   const toClient = new Writer();
@@ -97,11 +105,13 @@ function peers({ clientMax = MAX, serverMax = MAX } = {}) {
     maxFrameBytes: clientMax,
     peerMaxFrameBytes: serverMax,
     maxPatterns: 2,
+    codec,
   });
   const server = new NativeServerProtocol(toClient, atServer, {
     clock,
     maxFrameBytes: serverMax,
     peerMaxFrameBytes: clientMax,
+    codec,
   });
   return { client, server, toServer, toClient, atClient, atServer };
 }
@@ -169,11 +179,26 @@ const EXAMPLES: Readonly<Record<string, { from: 'client' | 'server'; send: (peer
   push: { from: 'server', send: ({ server }) => server.push('quote', 42), heard: ['push', 'quote', 42] },
 };
 
+/** The same for a connection that has agreed on MessagePack: one answer after the other. */
+const sumAt = (sum: number) => ({ sum, at: new Date(1000 * (sum - 2)) });
+const MESSAGEPACK_EXAMPLES = {
+  'response-define': { id: 2, data: sumAt(4) },
+  'response-shared': { id: 3, data: sumAt(5) },
+} as const;
+
 describe('docs/PROTOCOL.md, native frames', () => {
   const documented = blocks('hex');
 
   it('shows each message that exists', () => {
-    expect([...documented.keys()].sort()).toEqual([...Object.keys(EXAMPLES), 'fragment', 'fragment-last'].sort());
+    expect([...documented.keys()].sort()).toEqual(
+      [
+        ...Object.keys(EXAMPLES),
+        'fragment',
+        'fragment-last',
+        'response-msgpack',
+        ...Object.keys(MESSAGEPACK_EXAMPLES),
+      ].sort(),
+    );
     const types = new Set([...documented.values()].map((block) => bytesOf(block)[4]));
     expect([...types].sort((a = 0, b = 0) => a - b)).toEqual(Object.values(TYPE));
   });
@@ -215,6 +240,45 @@ describe('docs/PROTOCOL.md, native frames', () => {
     expect(toServer.take().toString('hex')).toBe('0000000a0c000000000000000004' + '0000000a0c000000000000000003');
   });
 
+  it('MessagePack that stands alone is written and understood as these bytes', () => {
+    const bytes = bytesOf(documented.get('response-msgpack') ?? '');
+    const { client, atClient } = peers({ codec: messagePackCodec() });
+    client.receive(bytes);
+    expect(atClient.heard).toEqual([['response', 1, { sum: 3 }]]);
+
+    const { server, toClient } = peers({ codec: messagePackCodec() });
+    // What may wait, and be dropped while it does.
+    server.writeEncoded(1, server.encodeItem(1, { sum: 3 }));
+    const item = toClient.take();
+    item[4] = TYPE.response;
+    expect(item.toString('hex')).toBe(bytes.toString('hex'));
+  });
+
+  it('MessagePack that builds on what was sent before is written as these bytes', () => {
+    const { server, toClient } = peers({ codec: messagePackCodec() });
+    server.response(1, sumAt(3));
+    toClient.take();
+    for (const [name, { id, data }] of Object.entries(MESSAGEPACK_EXAMPLES)) {
+      server.response(id, data);
+      expect(toClient.take().toString('hex')).toBe(bytesOf(documented.get(name) ?? '').toString('hex'));
+    }
+  });
+
+  it('MessagePack that builds on what was sent before is understood from these bytes', () => {
+    const { client, atClient } = peers({ codec: messagePackCodec() });
+    for (const name of Object.keys(MESSAGEPACK_EXAMPLES)) client.receive(bytesOf(documented.get(name) ?? ''));
+    expect(atClient.heard).toEqual(
+      Object.values(MESSAGEPACK_EXAMPLES).map(({ id, data }) => ['response', id, data] as const),
+    );
+  });
+
+  it('names the limits of MessagePack as they are', () => {
+    expect(DOCUMENT).toContain(
+      `| ${MAX_STRUCTURES}, of 1 to ${MAX_STRUCTURE_KEYS} keys of at most ${MAX_STRUCTURE_KEY_BYTES} bytes `,
+    );
+    expect(DOCUMENT).toMatch(new RegExp(`^\\| levels of a MessagePack value +\\| ${MAX_DEPTH} `, 'm'));
+  });
+
   it('lists the types and the failures by their numbers', () => {
     for (const [name, number] of Object.entries(TYPE))
       expect(DOCUMENT).toMatch(new RegExp(`^\\| ${number} +\\| \\[${name}\\]`, 'm'));
@@ -248,6 +312,27 @@ describe('docs/PROTOCOL.md, stock frames', () => {
     writeWelcome(writer.output, 'pooled-tcp:hello', welcome);
     expect(writer.take().toString()).toBe(frame('welcome'));
     expect(parseHelloAnswer(packet('welcome'))).toEqual({ kind: 'welcome', welcome });
+  });
+
+  it('shows the hello and the welcome that agree on MessagePack', () => {
+    const writer = new Writer();
+    const codecs = ['msgpack', 'json'];
+    writeHello(writer.output, { ...hello, codecs });
+    expect(writer.take().toString()).toBe(frame('hello-msgpack'));
+    expect(parseHello(packet('hello-msgpack'))).toEqual({ ...hello, codecs });
+    writeWelcome(writer.output, 'pooled-tcp:hello', { ...welcome, codec: 'msgpack' });
+    expect(writer.take().toString()).toBe(frame('welcome-msgpack'));
+    expect(parseHelloAnswer(packet('welcome-msgpack'))).toEqual({
+      kind: 'welcome',
+      welcome: { ...welcome, codec: 'msgpack' },
+    });
+  });
+
+  it('refuses a welcome with a codec that does not exist', () => {
+    const response = { ...welcome, codec: 'cbor' };
+    expect(() => parseHelloAnswer({ id: 'pooled-tcp:hello', response, isDisposed: true })).toThrow(
+      expect.objectContaining({ code: 'PTCP_HANDSHAKE_FAILED' }),
+    );
   });
 
   it('shows the refusal that the server sends and the client throws', () => {
@@ -313,7 +398,8 @@ describe('docs/PROTOCOL.md, limits and violations', () => {
     ['a frame that ends inside its fields', '08 00 00 00 00', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern that was not defined', '01 00 00 00 00 01 00 01', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern defined out of order', '01 10 00 00 00 01 00 02 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
-    ['an unknown payload kind', '01 13 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
+    ['an unknown payload kind', '01 15 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
+    ['a payload kind not agreed on', '01 13 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
     ['metadata that is no object', '02 50 00 00 00 01 61 00 00 00 01 31', 'PTCP_PROTOCOL_VIOLATION'],
     ['metadata that is not JSON', '02 50 00 00 00 01 61 00 00 00 01 7b', 'PTCP_PAYLOAD_MALFORMED'],
     ['a goaway that is not an object', '0a 01 31', 'PTCP_PROTOCOL_VIOLATION'],

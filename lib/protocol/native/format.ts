@@ -28,7 +28,15 @@ export const TYPE = {
 } as const;
 
 /** What the payload is: the low four bits of `flags`. */
-export const PAYLOAD = { none: 0, json: 1, raw: 2 } as const;
+export const PAYLOAD = {
+  none: 0,
+  json: 1,
+  raw: 2,
+  /** MessagePack that stands alone: can be read whatever was, or was not, read before. */
+  msgpack: 3,
+  /** MessagePack that builds on what was sent before on this connection: must be read, and in order. */
+  msgpackShared: 4,
+} as const;
 export const PAYLOAD_MASK = 0x0f;
 
 /** High bits of `flags` on requests and events: which optional fields follow, in this order. */

@@ -1,4 +1,5 @@
 import { Accumulator } from '../../framing/accumulator.js';
+import type { PayloadDecoder } from '../codec.js';
 import { violation } from '../protocol.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, TYPE } from './format.js';
 import { FrameReader } from './native-decoder.js';
@@ -6,12 +7,14 @@ import { FrameReader } from './native-decoder.js';
 /** Puts messages together that come in fragments: one at a time, as they are sent. */
 export class FragmentReceiver {
   readonly #maxFrameBytes: number;
+  readonly #payloads: PayloadDecoder;
   readonly #onMessage: (message: FrameReader) => void;
   readonly #collected = new Accumulator();
   #total = 0;
 
-  constructor(maxFrameBytes: number, onMessage: (message: FrameReader) => void) {
+  constructor(maxFrameBytes: number, payloads: PayloadDecoder, onMessage: (message: FrameReader) => void) {
     this.#maxFrameBytes = maxFrameBytes;
+    this.#payloads = payloads;
     this.#onMessage = onMessage;
   }
 
@@ -36,7 +39,7 @@ export class FragmentReceiver {
       const message = this.#collected.take();
       this.#reset();
       // A reader of its own: the one of this fragment is still being read.
-      const reader = new FrameReader();
+      const reader = new FrameReader(this.#payloads);
       reader.reset(message, 0, message.length);
       if (reader.type === TYPE.fragment) throw violation('a fragment in fragments');
       this.#onMessage(reader);

@@ -2,6 +2,8 @@ import type { Clock } from '../../common/clock.js';
 import { Deferred } from '../../common/deferred.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { FrameDecoder } from '../../framing/framing.js';
+import type { PayloadCodec } from '../codec.js';
+import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
 import {
   type ClientSink,
@@ -27,6 +29,8 @@ export interface NativeClientOptions {
   readonly peerMaxFrameBytes: number;
   /** Patterns the server remembers. */
   readonly maxPatterns: number;
+  /** How payloads are encoded, as agreed on in the hello. Default JSON. */
+  readonly codec?: PayloadCodec | undefined;
 }
 
 /** Furthest deadline that its field can say, some 49 days away. */
@@ -46,20 +50,23 @@ export class NativeClientProtocol implements ClientProtocol {
   readonly #patterns = new Map<string, number>();
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NativeClientOptions) {
+    const { codec = jsonCodec } = options;
     this.#sink = sink;
     // Whatever the server offers: the field for the number has 16 bits, and ours remembers no more.
     this.#maxPatterns = Math.min(options.maxPatterns, MAX_PATTERNS);
     this.#fragments = new FragmentSender(writer, options.clock);
-    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes);
+    const payloads = codec.encoder(options.peerMaxFrameBytes);
+    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes, payloads);
+    const decoder = codec.decoder();
     const receive = (frame: FrameReader): void => {
       this.#receive(frame);
     };
-    this.#decoder = nativeDecoder(options.maxFrameBytes, receive);
+    this.#decoder = nativeDecoder(options.maxFrameBytes, decoder, receive);
     this.#control = {
       sink,
       encoder: this.#encoder,
       fragmentsOut: this.#fragments,
-      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, receive),
+      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, decoder, receive),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
+import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
 import { violation } from '../protocol.js';
 import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
@@ -12,6 +13,11 @@ export class FrameReader {
   #start = 0;
   #position = 0;
   #end = 0;
+  readonly #payloads: PayloadDecoder;
+
+  constructor(payloads: PayloadDecoder) {
+    this.#payloads = payloads;
+  }
 
   reset(bytes: Buffer, start: number, end: number): void {
     this.#bytes = bytes;
@@ -69,7 +75,7 @@ export class FrameReader {
       case PAYLOAD.raw:
         return this.#slice(start);
       default:
-        throw violation(`payload kind ${this.flags & PAYLOAD_MASK} in a message of type ${this.type}`);
+        return this.#payloads.decode(this.flags & PAYLOAD_MASK, this.#bytes, start, this.#end);
     }
   }
 
@@ -99,8 +105,12 @@ export class FrameReader {
 }
 
 /** Cuts a stream into native frames and presents each through one reused reader. */
-export function nativeDecoder(maxFrameBytes: number, onFrame: (frame: FrameReader) => void): LengthFieldDecoder {
-  const reader = new FrameReader();
+export function nativeDecoder(
+  maxFrameBytes: number,
+  payloads: PayloadDecoder,
+  onFrame: (frame: FrameReader) => void,
+): LengthFieldDecoder {
+  const reader = new FrameReader(payloads);
   return new LengthFieldDecoder(
     {
       headerBytes: LENGTH_BYTES,

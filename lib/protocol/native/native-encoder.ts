@@ -1,4 +1,6 @@
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import type { PayloadEncoder, PayloadScope } from '../codec.js';
+import { jsonCodec } from '../json-codec.js';
 import { toJson } from '../json.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
 import { FRAGMENT_FROM_BYTES, type FragmentSender } from './fragment-sender.js';
@@ -8,7 +10,7 @@ import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.j
 const LONG_TEXT = 16 * 1024;
 
 /** A payload, ready to be measured and written. */
-type EncodedPayload = string | Buffer | undefined;
+type EncodedPayload = ReturnType<PayloadEncoder['encode']>;
 
 /**
  * Writes the type's own fields from a position and returns where they end.
@@ -25,13 +27,20 @@ export class NativeEncoder {
   readonly #writer: MessageWriter;
   readonly #fragments: FragmentSender;
   readonly #maxFrameBytes: number;
+  readonly #payloads: PayloadEncoder;
   /** Kind of the payload that was made last. */
   #kind: number = PAYLOAD.none;
 
-  constructor(writer: MessageWriter, fragments: FragmentSender, maxFrameBytes: number) {
+  constructor(
+    writer: MessageWriter,
+    fragments: FragmentSender,
+    maxFrameBytes: number,
+    payloads: PayloadEncoder = jsonCodec.encoder(maxFrameBytes),
+  ) {
     this.#writer = writer;
     this.#fragments = fragments;
     this.#maxFrameBytes = maxFrameBytes;
+    this.#payloads = payloads;
   }
 
   /**
@@ -52,27 +61,16 @@ export class NativeEncoder {
     id?: CallId,
     onGone?: () => void,
   ): number {
-    const body = this.#body(data, HEAD_BYTES + fieldBytes);
-    if (
-      (typeof body === 'object' && body.length >= FRAGMENT_FROM_BYTES) ||
-      (id !== undefined && this.#fragments.holds(id))
-    ) {
+    const isBehind = id !== undefined && this.#fragments.holds(id);
+    // What is overtaken cannot build on what was written before it.
+    const body = this.#body(data, HEAD_BYTES + fieldBytes, isBehind ? 'message' : 'connection');
+    if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
       const message = assemble(type, flags | this.#kind, fieldBytes, fields, body);
       this.#fragments.add(id, message, onGone);
       return -message.bytes;
     }
-    const { output } = this.#writer;
-    const inPlace = typeof body === 'string' ? body.length * 3 : 0;
-    const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
-    slab[position + LENGTH_BYTES] = type;
-    slab[position + LENGTH_BYTES + 1] = flags | this.#kind;
-    let end = fields(slab, position + HEAD_BYTES, false);
-    if (typeof body === 'string') end += slab.write(body, end, 'utf8');
-    const frameBytes = end - position + (typeof body === 'object' ? body.length : 0);
-    slab.writeUInt32BE(frameBytes - LENGTH_BYTES, position);
-    output.commit(end);
-    if (typeof body === 'object') output.append(body);
-    this.#writer.schedule();
+    const frameBytes = this.#put(type, flags | this.#kind, fieldBytes, fields, body);
+    if (body !== undefined) this.#payloads.written();
     return frameBytes;
   }
 
@@ -83,7 +81,7 @@ export class NativeEncoder {
 
   /** The same frame as bytes of its own, to be written later. */
   encodeNumber(type: number, number: number, data: unknown): EncodedMessage {
-    const body = this.#body(data, HEAD_BYTES + 4);
+    const body = this.#body(data, HEAD_BYTES + 4, 'message');
     return assemble(type, this.#kind, 4, (slab, at) => slab.writeUInt32BE(number, at), body);
   }
 
@@ -97,10 +95,22 @@ export class NativeEncoder {
     this.#writer.schedule();
   }
 
-  /** The payload, checked: with it the frame is no larger than the peer takes. */
-  #body(data: unknown, otherBytes: number): EncodedPayload {
-    const payload = encodePayload(data);
-    this.#kind = payload === undefined ? PAYLOAD.none : typeof payload === 'string' ? PAYLOAD.json : PAYLOAD.raw;
+  /** Writes a frame that is JSON on every connection. */
+  writeJson(type: number, data: unknown): void {
+    const text = toJson(data);
+    this.#check(HEAD_BYTES + Buffer.byteLength(text ?? ''));
+    this.#put(type, PAYLOAD.json, 0, (_slab, at) => at, text);
+  }
+
+  /** The payload, checked: with it the frame is no larger than the peer takes. Sets its kind. */
+  #body(data: unknown, otherBytes: number, scope: PayloadScope): EncodedPayload {
+    if (data instanceof Uint8Array) {
+      this.#kind = PAYLOAD.raw;
+      this.#check(otherBytes + data.length);
+      return asBuffer(data);
+    }
+    const payload = this.#payloads.encode(data, scope);
+    this.#kind = payload === undefined ? PAYLOAD.none : this.#payloads.kind;
     const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? Buffer.from(payload, 'utf8') : payload;
     // Characters are counted as bytes only where even three bytes each would fit.
     this.#check(
@@ -110,6 +120,25 @@ export class NativeEncoder {
           : (body?.length ?? 0)),
     );
     return body;
+  }
+
+  #put(type: number, flags: number, fieldBytes: number, fields: WriteFields, body: EncodedPayload): number {
+    const { output } = this.#writer;
+    const isText = typeof body === 'string';
+    const isTrailing = Buffer.isBuffer(body);
+    const inPlace = body === undefined || isTrailing ? 0 : isText ? body.length * 3 : body.length;
+    const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
+    slab[position + LENGTH_BYTES] = type;
+    slab[position + LENGTH_BYTES + 1] = flags;
+    let end = fields(slab, position + HEAD_BYTES, false);
+    if (isText) end += slab.write(body, end, 'utf8');
+    else if (body !== undefined && !isTrailing) end = body.copyTo(slab, end);
+    const frameBytes = end - position + (isTrailing ? body.length : 0);
+    slab.writeUInt32BE(frameBytes - LENGTH_BYTES, position);
+    output.commit(end);
+    if (isTrailing) output.append(body);
+    this.#writer.schedule();
+    return frameBytes;
   }
 
   #check(frameBytes: number): void {
@@ -131,11 +160,8 @@ export function encodePattern(route: string): Buffer {
   );
 }
 
-/** Binary data stays as it is; everything else becomes JSON. */
-function encodePayload(data: unknown): EncodedPayload {
-  if (Buffer.isBuffer(data)) return data;
-  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return toJson(data);
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A whole frame in memory of its own; a large payload stays where it is. @param flags with the payload’s kind */
@@ -146,13 +172,7 @@ function assemble(
   fields: WriteFields,
   body: EncodedPayload,
 ): EncodedMessage {
-  // It may stay for a while: what is small is copied, so that its owner may use it again.
-  const payload =
-    typeof body === 'string'
-      ? Buffer.from(body, 'utf8')
-      : (body?.length ?? 0) < LONG_TEXT
-        ? body && Buffer.from(body)
-        : body;
+  const payload = keep(body);
   const head = Buffer.alloc(HEAD_BYTES + fieldBytes);
   head[LENGTH_BYTES] = type;
   head[LENGTH_BYTES + 1] = flags;
@@ -160,4 +180,14 @@ function assemble(
   const bytes = end + (payload?.length ?? 0);
   head.writeUInt32BE(bytes - LENGTH_BYTES, 0);
   return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload] };
+}
+
+/** It may stay for a while: what is small is copied, so that its owner may use the memory again. */
+function keep(body: EncodedPayload): Buffer | undefined {
+  if (body === undefined) return undefined;
+  if (typeof body === 'string') return Buffer.from(body, 'utf8');
+  if (Buffer.isBuffer(body)) return body.length < LONG_TEXT ? Buffer.from(body) : body;
+  const copy = Buffer.allocUnsafe(body.length);
+  body.copyTo(copy, 0);
+  return copy;
 }

@@ -1,4 +1,6 @@
 import type { FrameDecoder } from '../../framing/framing.js';
+import type { PayloadCodec } from '../codec.js';
+import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
 import type { Clock } from '../../common/clock.js';
 import {
@@ -25,6 +27,8 @@ export interface NativeServerOptions {
   readonly maxFrameBytes: number;
   /** Largest frame the client takes, in bytes. */
   readonly peerMaxFrameBytes: number;
+  /** How payloads are encoded, as agreed on in the hello. Default JSON. */
+  readonly codec?: PayloadCodec | undefined;
 }
 
 /** Server side of the native protocol. */
@@ -40,18 +44,21 @@ export class NativeServerProtocol implements ServerProtocol {
   readonly #patterns: string[] = [];
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NativeServerOptions) {
+    const { codec = jsonCodec } = options;
     this.#sink = sink;
     this.#fragments = new FragmentSender(writer, options.clock);
-    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes);
+    const payloads = codec.encoder(options.peerMaxFrameBytes);
+    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes, payloads);
+    const decoder = codec.decoder();
     const receive = (frame: FrameReader): void => {
       this.#receive(frame);
     };
-    this.#decoder = nativeDecoder(options.maxFrameBytes, receive);
+    this.#decoder = nativeDecoder(options.maxFrameBytes, decoder, receive);
     this.#control = {
       sink,
       encoder: this.#encoder,
       fragmentsOut: this.#fragments,
-      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, receive),
+      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, decoder, receive),
     };
   }
 
@@ -116,7 +123,7 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   goaway(notice: GoawayNotice): void {
-    this.#encoder.write(TYPE.goaway, 0, 0, (_slab, at) => at, notice);
+    this.#encoder.writeJson(TYPE.goaway, notice);
   }
 
   ping(token: number): void {

@@ -56,6 +56,11 @@ function goals(findings: Findings): readonly Goal[] {
         0.75,
         rate('150B', n, 'ours-request') / rate('150B', n, 'bare'),
       ),
+      atLeast(
+        `${where}: MessagePack to stock, calls/s`,
+        4.5,
+        rate('150B', n, 'ours-msgpack') / rate('150B', n, 'stock'),
+      ),
       atMost(
         `${where}: request() to stock, CPU a call`,
         0.33,
@@ -88,6 +93,11 @@ function goals(findings: Findings): readonly Goal[] {
       '1 KiB, 64 in flight: request() to stock',
       1.7,
       rate('1KiB', 64, 'ours-request') / rate('1KiB', 64, 'stock'),
+    ),
+    atLeast(
+      '1 KiB, 64 in flight: MessagePack to stock',
+      2.5,
+      rate('1KiB', 64, 'ours-msgpack') / rate('1KiB', 64, 'stock'),
     ),
     atLeast(
       '64 KiB Buffer, 64 in flight: request() to stock',

@@ -1,5 +1,6 @@
 import { StepClock } from '../../support/step-clock.js';
 import { Output } from '../../../lib/framing/output.js';
+import type { PayloadCodec } from '../../../lib/protocol/codec.js';
 import type { ClientSink, MessageWriter, OutgoingMessage, ServerSink } from '../../../lib/protocol/messages.js';
 import { NativeClientProtocol } from '../../../lib/protocol/native/native-client.js';
 import { NativeServerProtocol } from '../../../lib/protocol/native/native-server.js';
@@ -109,6 +110,8 @@ export interface NativeLimits {
   readonly clientMaxFrameBytes?: number;
   readonly maxPatterns?: number;
   readonly clock?: StepClock;
+  /** What both ends agreed on. Default JSON. */
+  readonly codec?: PayloadCodec;
 }
 
 export function nativeWire({
@@ -116,6 +119,7 @@ export function nativeWire({
   clientMaxFrameBytes = MAX_FRAME_BYTES,
   maxPatterns = 1024,
   clock = new StepClock(),
+  codec,
 }: NativeLimits = {}): Wire<ClientProtocol, ServerProtocol> {
   return new Wire({
     client: (writer, sink) =>
@@ -124,12 +128,14 @@ export function nativeWire({
         maxFrameBytes: clientMaxFrameBytes,
         peerMaxFrameBytes: serverMaxFrameBytes,
         maxPatterns,
+        codec,
       }),
     server: (writer, sink) =>
       new NativeServerProtocol(writer, sink, {
         clock,
         maxFrameBytes: serverMaxFrameBytes,
         peerMaxFrameBytes: clientMaxFrameBytes,
+        codec,
       }),
   });
 }

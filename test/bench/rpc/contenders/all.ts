@@ -23,6 +23,7 @@ const bare = (): Promise<ContenderModule> => import('./bare.js');
 export const entries: readonly ContenderEntry[] = [
   { name: 'ours-request', title: 'ours, request()', color: '#c2185b', load: ours },
   { name: 'ours-send', title: 'ours, send()', color: '#f06292', load: ours },
+  { name: 'ours-msgpack', title: 'ours, request(), MessagePack', color: '#6a1b9a', load: ours },
   { name: 'ours-stock-wire', title: 'ours, stock wire', color: '#8e24aa', load: ours },
   { name: 'stock', title: 'stock Nest TCP', color: '#1e88e5', load: stock },
   { name: 'stock-short', title: 'stock, a connection per call', color: '#90caf9', load: stock },

@@ -61,20 +61,19 @@ function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
   };
 }
 
-/** Where the client has streams that are pulled: one item is taken, and then no other. */
-function unreadStream(client: PooledTcpClient & { stream?: Streams }): Promise<void> | undefined {
-  if (client.stream === undefined) return undefined;
+/** One item of an endless stream is taken, and then no other. */
+async function unreadStream(client: PooledTcpClient): Promise<void> {
   const iterator = client.stream('endless', {})[Symbol.asyncIterator]();
   unread.add(iterator);
-  return iterator.next().then(() => undefined);
+  await iterator.next();
 }
 
-type Streams = (pattern: string, data: unknown) => AsyncIterable<unknown>;
 /** Kept, so that no collection of an iterator ends its stream. */
 const unread = new Set<AsyncIterator<unknown>>();
 
 export const contenders: Readonly<Record<string, Contender>> = {
   'ours-request': ours(byRequest),
   'ours-send': ours(bySend),
+  'ours-msgpack': ours(byRequest, { codec: 'msgpack' }),
   'ours-stock-wire': ours(byRequest, { protocol: nestJson() }),
 };
