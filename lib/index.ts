@@ -5,7 +5,7 @@ export {
   type SrvEndpointsOptions,
 } from './cluster/dns-resolvers.js';
 export type { EndpointAddress } from './cluster/endpoint-address.js';
-export type { EndpointState, EndpointStats } from './cluster/cluster.js';
+export type { EndpointState, EndpointStats } from './cluster/endpoint.js';
 export { staticEndpoints, type EndpointResolver, type ResolverListener } from './cluster/resolver.js';
 export type { ClientSettings, PooledTcpClientOptions } from './client/settings.js';
 export type { ClientStats } from './client/stats.js';

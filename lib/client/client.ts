@@ -10,6 +10,7 @@ import type { Lease } from '../pool/lease.js';
 import type { PoolSettings } from '../pool/settings.js';
 import { sumGauges } from '../pool/stats.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
+import { outcomeOfFailure } from './call-outcome.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
 import { CallDeadlines } from './call-deadlines.js';
 import { ClientLease } from './client-lease.js';
@@ -72,6 +73,8 @@ export class Client implements ConnectionSource {
       parse: (address) => parseEndpoint(address, 'endpoints', settings.tls),
       pool: settings.pool,
       backoff: settings.backoff,
+      balancer: settings.balancer,
+      ejection: settings.ejection,
       clock,
       logger,
       events,
@@ -249,6 +252,21 @@ export class Client implements ConnectionSource {
 
   retried(): void {
     this.#retries += 1;
+  }
+
+  /**
+   * An attempt was answered: by a reply, by the first item of a stream, or by the error of a handler.
+   *
+   * @param sentAt when it was sent, waiting for a connection not included
+   */
+  answered(connection: ClientConnection, sentAt: number, now: number): void {
+    this.#cluster.report(connection, 'answered', sentAt, now);
+  }
+
+  /** An attempt has failed, whether or not it is made again; with the error of the connection, or of its time. */
+  failed(connection: ClientConnection, error: PooledTcpError, sentAt: number, now: number): void {
+    const outcome = outcomeOfFailure(error, connection.state !== 'ready');
+    this.#cluster.report(connection, outcome, sentAt, now, `${error.message} (${error.code})`);
   }
 
   #roundTripMs(address: string): number | null {

@@ -11,7 +11,9 @@ import {
   text,
   type OptionRules,
 } from '../common/options.js';
-import { parseEndpoint, type EndpointAddress } from '../cluster/endpoint-address.js';
+import { balancerRule, type BalancerName } from '../cluster/balancers/balancers.js';
+import { ejectionRule, verifyEjection, type EjectionOptions, type EjectionSettings } from '../cluster/ejection.js';
+import { parseEndpoint, placeOf, type EndpointAddress } from '../cluster/endpoint-address.js';
 import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
@@ -34,6 +36,10 @@ export interface PooledTcpClientOptions extends WireOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Delays between failed dials. */
   readonly backoff?: BackoffOptions | undefined;
+  /** How calls are spread over endpoints. Default `p2c`. */
+  readonly balancer?: BalancerName | undefined;
+  /** When an endpoint that goes on failing gets no calls for a while; false for never. */
+  readonly ejection?: EjectionOptions | boolean | undefined;
 }
 
 interface RawSettings extends WireSettings {
@@ -45,6 +51,8 @@ interface RawSettings extends WireSettings {
   pool: PoolSettings;
   requestTimeoutMs: number;
   backoff: BackoffSettings;
+  balancer: BalancerName;
+  ejection: EjectionSettings | false;
 }
 
 /** The same, resolved: defaults applied, rules checked, frozen. */
@@ -106,6 +114,8 @@ export const clientRules: OptionRules<RawSettings> = {
   pool: group({ text: 'The pool of each endpoint.', rules: poolRules, complete: completePool, verify: verifyPool }),
   requestTimeoutMs: duration({ default: 10_000, text: 'Time for a reply; for streams, between items. 0 for none.' }),
   backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
+  balancer: balancerRule,
+  ejection: ejectionRule,
   ...wireRules,
 };
 
@@ -116,6 +126,7 @@ export const clientRules: OptionRules<RawSettings> = {
  */
 export function resolveClientOptions(options: PooledTcpClientOptions): ClientSettings {
   const { endpoints, host, port, ...rest } = resolveOptions(clientRules, options);
+  verifyEjection(rest.ejection);
   return Object.freeze({
     ...rest,
     protocol: protocolOf(rest),
@@ -161,6 +172,7 @@ function resolveEndpoints({
   const addresses = (endpoints as readonly EndpointAddress[]).map(
     (endpoint, i) => parseEndpoint(endpoint, `endpoints[${i}]`, tls).address,
   );
+  (endpoints as readonly EndpointAddress[]).forEach((endpoint, i) => placeOf(endpoint, `endpoints[${i}]`));
   const repeated = addresses.find((address, i) => addresses.indexOf(address) !== i);
   if (repeated !== undefined) conflict(`endpoints names ${repeated} twice`);
   return staticEndpoints(endpoints as readonly EndpointAddress[]);

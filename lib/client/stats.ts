@@ -1,4 +1,4 @@
-import type { EndpointStats } from '../cluster/cluster.js';
+import type { EndpointStats } from '../cluster/endpoint.js';
 import type { PoolCounters, PoolGauges } from '../pool/stats.js';
 
 /** A client's pool at one moment: what health, logs and metrics show. Frozen. Counters are since start. */

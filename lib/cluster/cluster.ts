@@ -10,26 +10,15 @@ import { acquireAborted } from '../pool/pool-errors.js';
 import type { Factory } from '../pool/factory.js';
 import { Pool, type AcquireOptions, type PoolEvents } from '../pool/pool.js';
 import type { PoolSettings } from '../pool/settings.js';
-import { sumCounters, type PoolCounters, type PoolGauges } from '../pool/stats.js';
+import { sumCounters, type PoolCounters } from '../pool/stats.js';
 import { WaitQueue } from '../pool/wait-queue.js';
-import type { EndpointAddress } from './endpoint-address.js';
+import { createBalancer, type BalancerName } from './balancers/balancers.js';
+import { Latency, MeanLatency } from './balancers/latency.js';
+import { Standing, type EjectionSettings } from './ejection.js';
+import { Endpoint, type EndpointStats } from './endpoint.js';
+import { placeOf, type EndpointAddress, type EndpointPlace } from './endpoint-address.js';
 import type { EndpointResolver } from './resolver.js';
-
-/**
- * - `ready`: has connections, or has had no reason to open one
- * - `connecting`: has none yet
- * - `failing`: has none, and the last dial failed
- * - `draining`: no longer in the set; finishes its calls
- */
-export type EndpointState = 'ready' | 'connecting' | 'failing' | 'draining';
-
-/** One endpoint at one moment. */
-export interface EndpointStats extends PoolGauges, PoolCounters {
-  readonly address: string;
-  readonly state: EndpointState;
-  /** Until when it gets no calls after repeated failures, in milliseconds since the epoch; null otherwise. */
-  readonly ejectedUntil: number | null;
-}
+import { Selection } from './selection.js';
 
 export interface ClusterOptions<R> {
   /** Name of the pool, for messages. */
@@ -39,9 +28,13 @@ export interface ClusterOptions<R> {
   readonly factory: (target: Target) => Factory<R>;
   readonly pool: PoolSettings;
   readonly backoff: BackoffSettings;
+  readonly balancer: BalancerName;
+  readonly ejection: EjectionSettings | false;
   readonly clock: Clock;
   readonly logger: DiagnosticLogger;
   readonly events?: ClusterEvents;
+  /** For everything that is left to chance. Default `Math.random`. */
+  readonly random?: () => number;
 }
 
 export interface ClusterEvents {
@@ -49,19 +42,40 @@ export interface ClusterEvents {
   connected?(isConnected: boolean): void;
 }
 
-interface Endpoint<R> {
-  readonly target: Target;
-  readonly pool: Pool<R>;
+/**
+ * What a call says about the endpoint it went to:
+ * - `answered`: it replied, be it with the error of a handler
+ * - `refused`: it refused the call before starting it, although it goes on (overload)
+ * - `late`: it did not reply in time
+ * - `lost`: the connection died under the call
+ * - `void`: nothing: the caller gave up, or the fault was the caller's
+ */
+export type CallOutcome = 'answered' | 'refused' | 'late' | 'lost' | 'void';
+
+/** What pins a call to an endpoint, if anything. */
+export interface Keyed {
+  readonly key?: string | undefined;
 }
 
 /**
  * The pools of all endpoints. They serve one queue: whichever endpoint has a free slot first serves the
- * longest waiter, and a dead endpoint holds nobody up while another lives.
+ * longest waiter, and a dead endpoint holds nobody up while another lives. Those who are pinned by a key wait for
+ * their endpoint, and move on together when it goes.
  */
-export class Cluster<R> {
+export class Cluster<R extends object> {
   readonly #options: ClusterOptions<R>;
+  readonly #random: () => number;
   readonly #queue: WaitQueue<R>;
+  readonly #selection: Selection<R>;
+  readonly #meanLatency = new MeanLatency();
+  /** To which endpoint a resource belongs, also when it is gone and the last of its calls are reported. */
+  readonly #owners = new WeakMap<R, Endpoint<R>>();
+  /** Resources whose loss has been counted: it fails many calls, and is one event. */
+  readonly #countedLosses = new WeakSet<R>();
+  #areWaitersToBeSettled = false;
   #endpoints: readonly Endpoint<R>[] = [];
+  /** The endpoint, where there is only one. */
+  #only: Endpoint<R> | undefined;
   /** Endpoints that left the set and finish their calls. */
   readonly #leaving = new Set<Endpoint<R>>();
   /** Counts of endpoints that are gone: counters never go down. */
@@ -71,8 +85,6 @@ export class Cluster<R> {
   #isConnected = false;
   #limits: Pick<PoolSettings, 'min' | 'max'>;
   #isSuspended = false;
-  /** Where the search for the least loaded endpoint begins, so that equals take turns. */
-  #turn = 0;
   #resolveError: Error | undefined;
   #changed: Deferred | undefined;
 
@@ -80,6 +92,8 @@ export class Cluster<R> {
     this.#options = options;
     this.#limits = options.pool;
     this.#queue = new WaitQueue<R>(options.clock);
+    this.#random = options.random ?? Math.random;
+    this.#selection = new Selection<R>(createBalancer(options.balancer, this.#random, options.clock));
   }
 
   /** Begins to resolve, and to keep `min` connections to each endpoint. The first acquire does so too. */
@@ -118,14 +132,21 @@ export class Cluster<R> {
     }
   }
 
-  /** A lease on a free slot of the least loaded endpoint, or undefined when the caller would have to wait. */
-  tryAcquire(): Lease<R> | undefined {
-    if (this.#queue.size > 0) return undefined;
-    for (const { pool } of this.#byLoad()) {
-      const lease = pool.tryAcquire();
-      if (lease !== undefined) return lease;
-    }
-    return undefined;
+  /**
+   * A lease on a free slot of the endpoint that the balancer picks, or of another; with a key, of its endpoint only.
+   * Undefined when the caller would have to wait.
+   */
+  tryAcquire(call?: Keyed): Lease<R> | undefined {
+    // With one endpoint there is nothing to balance, and it costs nothing.
+    if (this.#only !== undefined) return this.#only.pool.tryAcquire();
+    const key = call?.key;
+    const picked = this.#selection.pick(key);
+    if (picked === undefined) return undefined;
+    const lease = picked.pool.tryAcquire();
+    if (lease !== undefined || key !== undefined) return lease;
+    // It has none yet: this call is served elsewhere, and the next may be served here.
+    if (picked.pool.size === 0) picked.pool.wake();
+    return this.#selection.firstOther(picked, tryAcquireFrom);
   }
 
   /** @throws PooledTcpError as `Pool.acquire`, and `PTCP_RESOLVE_FAILED` when there is no endpoint */
@@ -146,10 +167,44 @@ export class Cluster<R> {
   }
 
   #acquireFrom(options: AcquireOptions): Promise<Lease<R>> {
-    const candidates = this.#byLoad();
-    const best = candidates.find(({ pool }) => pool.isPromising) ?? candidates[0];
-    if (best === undefined) return Promise.reject(this.#closedError());
-    return best.pool.acquire(options);
+    const picked = this.#selection.pick(options.key);
+    return picked === undefined ? Promise.reject(this.#closedError()) : picked.pool.acquire(options);
+  }
+
+  /**
+   * What became of a call: balancers learn latencies from it, and endpoints that go on failing are ejected.
+   *
+   * @param resource over which the call went
+   * @param sentAt when it was sent, on the cluster's clock
+   * @param now when its first reply came, or when it failed: the caller has looked at the clock already
+   * @param reason of a failure, for the log
+   */
+  report(resource: R, outcome: CallOutcome, sentAt: number, now: number, reason = outcome as string): void {
+    if (this.#endpoints.length < 2) return;
+    const endpoint = this.#owners.get(resource);
+    if (endpoint === undefined) return;
+    const { latency, standing } = endpoint;
+    switch (outcome) {
+      case 'answered':
+        latency.answered(now - sentAt, now);
+        standing.succeeded();
+        return;
+      case 'refused':
+        latency.refused(now);
+        standing.failed(reason);
+        return;
+      case 'late':
+        latency.failed(now - sentAt, now);
+        standing.failed(reason);
+        return;
+      case 'lost':
+        if (this.#countedLosses.has(resource)) return;
+        this.#countedLosses.add(resource);
+        standing.failed(reason);
+        return;
+      case 'void':
+        standing.inconclusive();
+    }
   }
 
   /** Takes a resource out of use once its calls have finished. */
@@ -203,8 +258,8 @@ export class Cluster<R> {
 
   stats(): readonly EndpointStats[] {
     const endpoints = [
-      ...this.#endpoints.map((endpoint) => this.#endpointStats(endpoint, false)),
-      ...[...this.#leaving].map((endpoint) => this.#endpointStats(endpoint, true)),
+      ...this.#endpoints.map((endpoint) => endpoint.stats(false)),
+      ...[...this.#leaving].map((endpoint) => endpoint.stats(true)),
     ];
     return Object.freeze(endpoints);
   }
@@ -215,6 +270,7 @@ export class Cluster<R> {
     this.#state = 'draining';
     this.#stopWatching?.();
     this.#stopWatching = undefined;
+    for (const { standing } of this.#endpoints) standing.stop();
     this.#notify();
     this.#queue.drain();
     const pools = [...this.#endpoints, ...this.#leaving].map(({ pool }) => pool);
@@ -227,6 +283,7 @@ export class Cluster<R> {
     this.#state = 'closed';
     this.#stopWatching?.();
     this.#stopWatching = undefined;
+    for (const { standing } of this.#endpoints) standing.stop();
     for (const { pool } of [...this.#endpoints, ...this.#leaving]) pool.destroy();
     this.#notify();
   }
@@ -234,49 +291,150 @@ export class Cluster<R> {
   #update(addresses: readonly EndpointAddress[]): void {
     // A look-up that was under way when the watch was stopped.
     if (this.#state !== 'open') return;
-    const { logger, name, parse } = this.#options;
     this.#resolveError = undefined;
-    const targets = new Map(addresses.map(parse).map((target) => [target.address, target]));
-    const known = new Map(this.#endpoints.map((endpoint) => [endpoint.target.address, endpoint]));
-    this.#endpoints = [...targets.values()].map(
-      (target) => known.get(target.address) ?? { target, pool: this.#createPool(target) },
-    );
-    for (const endpoint of known.values()) {
-      if (targets.has(endpoint.target.address)) continue;
-      logger.log(`pool '${name}': ${endpoint.target.address} left the set, draining`);
-      this.#leaving.add(endpoint);
-      void endpoint.pool.close().then(() => {
-        this.#leaving.delete(endpoint);
-        this.#departed = sumCounters([this.#departed, endpoint.pool.stats()]);
-      });
+    const known = new Map(this.#endpoints.map((endpoint) => [endpoint.address, endpoint]));
+    const found = new Map<string, Endpoint<R>>();
+    for (const address of addresses) {
+      const target = this.#options.parse(address);
+      const place = placeOf(address, 'endpoints');
+      if (found.has(target.address)) continue;
+      const endpoint = known.get(target.address);
+      endpoint?.place(place);
+      found.set(target.address, endpoint ?? this.#createEndpoint(target, place));
     }
+    this.#endpoints = [...found.values()];
+    this.#only = this.#endpoints.length === 1 ? this.#endpoints[0] : undefined;
     for (const { pool } of this.#endpoints) {
       if (this.#isSuspended) pool.suspend();
       else pool.start();
     }
+    this.#pardon();
+    if (!this.#selection.update(this.#endpoints)) this.#selection.renew();
+    for (const endpoint of known.values()) if (!found.has(endpoint.address)) this.#leave(endpoint);
+    this.#settleWaiters();
     this.#notify();
   }
 
-  #createPool(target: Target): Pool<R> {
+  #leave(endpoint: Endpoint<R>): void {
+    const { logger, name } = this.#options;
+    logger.log(`pool '${name}': ${endpoint.address} left the set, draining`);
+    endpoint.isCandidate = false;
+    endpoint.standing.stop();
+    this.#leaving.add(endpoint);
+    this.#moveWaiters(endpoint);
+    void endpoint.pool.close().then(() => {
+      this.#leaving.delete(endpoint);
+      this.#departed = sumCounters([this.#departed, endpoint.pool.stats()]);
+    });
+  }
+
+  #createEndpoint(target: Target, place: EndpointPlace): Endpoint<R> {
     const { name, factory, pool: settings, backoff, clock } = this.#options;
-    return new Pool(factory(target), {
-      label: `${target.address} (pool '${name}')`,
+    const { address } = target;
+    const pool = new Pool<R>(factory(target), {
+      label: `${address} (pool '${name}')`,
       sharedLabel: `any endpoint of pool '${name}'`,
       settings: Object.freeze({ ...settings, min: this.#limits.min, max: this.#limits.max }),
       backoff,
       clock,
+      random: this.#random,
       queue: this.#queue,
-      events: this.#poolEvents(target.address),
+      servesAny: (): boolean => endpoint.isCandidate,
+      events: this.#poolEvents(address, () => endpoint),
+    });
+    const standing = this.#createStanding(address);
+    const latency = new Latency(this.#meanLatency);
+    const endpoint: Endpoint<R> = new Endpoint<R>({ target, pool, latency, standing }, place);
+    return endpoint;
+  }
+
+  #createStanding(address: string): Standing {
+    const { logger, name, ejection, clock } = this.#options;
+    return new Standing({
+      settings: ejection,
+      clock,
+      random: this.#random,
+      mayEject: () => this.#out() < this.#mostOut,
+      changed: () => {
+        this.#reselect();
+      },
+      ejected: (forMs, failures, reason) => {
+        const seconds = (forMs / 1_000).toFixed(1);
+        logger.warn(
+          `pool '${name}': ${address} is ejected for ${seconds} s after ${failures} failures in a row, the last: ${reason}; ${this.#out()} of ${this.#endpoints.length} endpoints are out`,
+        );
+      },
+      readmitted: (ejections) => {
+        logger.log(`pool '${name}': ${address} answers again and is back (ejections so far: ${ejections})`);
+      },
     });
   }
 
-  #poolEvents(address: string): PoolEvents<R> {
+  /** Endpoints that get no calls, or only a probe. */
+  #out(): number {
+    return this.#endpoints.filter(({ isDown, standing }) => isDown || standing.isEjected).length;
+  }
+
+  /** How many endpoints may be out. */
+  get #mostOut(): number {
+    const { ejection } = this.#options;
+    return ejection === false ? 0 : Math.floor(this.#endpoints.length * ejection.maxShare);
+  }
+
+  /** The set has shrunk: of those ejected, as many as are too many come back, those first whose time is over first. */
+  #pardon(): void {
+    const ejected = this.#endpoints.filter(({ standing }) => standing.isEjected);
+    ejected.sort((a, b) => (a.standing.ejectedUntil ?? 0) - (b.standing.ejectedUntil ?? 0));
+    for (const { standing } of ejected.slice(0, Math.max(0, ejected.length - this.#mostOut))) standing.pardon();
+  }
+
+  /** Something has changed that decides who may get calls. */
+  #reselect(): void {
+    if (this.#state === 'closed' || !this.#selection.update(this.#endpoints) || this.#areWaitersToBeSettled) return;
+    // Not at once: a pool may be in the middle of the change that it reports.
+    this.#areWaitersToBeSettled = true;
+    queueMicrotask(() => {
+      this.#areWaitersToBeSettled = false;
+      this.#settleWaiters();
+    });
+  }
+
+  /** Those who wait are served by those who may now, and those who are pinned move on with the others of their key. */
+  #settleWaiters(): void {
+    if (this.#queue.size === 0) return;
+    for (const endpoint of this.#endpoints) if (!endpoint.isCandidate) this.#moveWaiters(endpoint);
+    this.#queue.pumpOthers();
+  }
+
+  #moveWaiters({ pool }: Endpoint<R>): void {
+    for (const waiter of pool.pinned) {
+      const next = this.#selection.pick(waiter.wanted.key)?.pool;
+      if (next !== undefined) this.#queue.move(waiter, next.pinned);
+    }
+  }
+
+  #setDown(endpoint: Endpoint<R>, isDown: boolean): void {
+    if (endpoint.isDown === isDown) return;
+    endpoint.isDown = isDown;
+    // With min 0 nobody else would find out that it is back: it gets no calls that would dial.
+    if (isDown && this.#endpoints.length > 1) endpoint.pool.wake();
+    // It has come up anew, so what it did before need not count: one call tests it now.
+    else endpoint.standing.reconsider();
+    this.#reselect();
+  }
+
+  #poolEvents(address: string, endpointOf: () => Endpoint<R>): PoolEvents<R> {
     const { logger, name } = this.#options;
     let isFailing = false;
     return {
-      created: () => {
+      lent: () => {
+        endpointOf().standing.lent();
+      },
+      created: (resource) => {
         if (isFailing) logger.log(`pool '${name}': ${address} answers again`);
         isFailing = false;
+        this.#owners.set(resource, endpointOf());
+        this.#setDown(endpointOf(), false);
         this.#notify();
       },
       closed: (_resource, reason, error) => {
@@ -284,6 +442,8 @@ export class Cluster<R> {
           logger.warn(`pool '${name}': lost a connection: ${error.message} (${error.code})`);
         if (reason === 'invalid')
           logger.warn(`pool '${name}': a connection to ${address} gave no sign of life and was replaced`);
+        if ((reason === 'lost' || reason === 'invalid') && endpointOf().pool.size === 0)
+          this.#setDown(endpointOf(), true);
         this.#notify();
       },
       dialFailed: (error, retryInMs, attempt) => {
@@ -292,6 +452,7 @@ export class Cluster<R> {
         // Each failure once at first, then ever more rarely: an outage must not flood the log.
         if (Number.isInteger(Math.log2(attempt))) logger.warn(message);
         else logger.debug?.(message);
+        if (endpointOf().pool.size === 0) this.#setDown(endpointOf(), true);
         this.#notify();
       },
       leaked: (lease, heldMs, reclaimed) => {
@@ -302,15 +463,6 @@ export class Cluster<R> {
         );
       },
     };
-  }
-
-  /** Endpoints with the least calls in flight first; equals take turns. */
-  #byLoad(): readonly Endpoint<R>[] {
-    const endpoints = this.#endpoints;
-    if (endpoints.length < 2) return endpoints;
-    this.#turn = (this.#turn + 1) % endpoints.length;
-    const rotated = [...endpoints.slice(this.#turn), ...endpoints.slice(0, this.#turn)];
-    return rotated.sort((a, b) => a.pool.inFlight - b.pool.inFlight);
   }
 
   async #firstEndpoints(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -374,16 +526,6 @@ export class Cluster<R> {
     return this.#resolveError === undefined ? '' : `: ${this.#resolveError.message}`;
   }
 
-  #endpointStats({ target, pool }: Endpoint<R>, isLeaving: boolean): EndpointStats {
-    const { waiting: _, ...stats } = pool.stats();
-    return Object.freeze({
-      address: target.address,
-      state: isLeaving ? 'draining' : endpointState(pool, stats.total),
-      ejectedUntil: null,
-      ...stats,
-    });
-  }
-
   #notify(): void {
     const isConnected = this.#endpoints.some(({ pool }) => pool.size > 0);
     if (isConnected !== this.#isConnected) {
@@ -403,8 +545,6 @@ export class Cluster<R> {
   }
 }
 
-function endpointState<R>(pool: Pool<R>, total: number): EndpointState {
-  if (total > 0) return 'ready';
-  if (pool.lastFailure !== undefined) return 'failing';
-  return pool.supply > 0 ? 'connecting' : 'ready';
+function tryAcquireFrom<R>({ pool }: Endpoint<R>): Lease<R> | undefined {
+  return pool.tryAcquire();
 }

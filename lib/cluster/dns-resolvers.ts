@@ -1,6 +1,7 @@
 import { promises as dns, type SrvRecord } from 'node:dns';
 import {
   duration,
+  MAX_TIMER_MS,
   integer,
   resolveOptions,
   rule,
@@ -59,6 +60,9 @@ const srvRules: OptionRules<SrvEndpointsSettings> = {
   name: text<string>({ default: '', text: 'Name with SRV records.' }),
 };
 
+/** Written for an SRV weight of 0; the next is 1. */
+const LEAST_SRV_WEIGHT = 0.1;
+
 /** What a look-up found, and for how long it holds. */
 interface Answer {
   readonly endpoints: readonly EndpointAddress[];
@@ -94,8 +98,9 @@ export function dnsEndpoints(options: DnsEndpointsOptions): EndpointResolver {
 }
 
 /**
- * The endpoints of SRV records (RFC 2782): of the lowest priority present, each as often as the others. This is
- * how Kubernetes and Consul publish services with their ports.
+ * The endpoints of SRV records (RFC 2782), with their priorities and weights: those of a higher priority number get
+ * calls only while none of a lower one can, and within a priority calls are spread by weight. This is how Kubernetes
+ * and Consul publish services with their ports. Looked up every `refreshMs`: Node tells no TTL of these records.
  *
  * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`
  */
@@ -103,14 +108,19 @@ export function srvEndpoints(options: SrvEndpointsOptions): EndpointResolver {
   const settings = resolveOptions(srvRules, options, 'srvEndpoints');
   if (settings.name === '') refuse('srvEndpoints.name', options.name, 'a DNS name such as _orders._tcp.example.org');
   return polling(settings, async (resolver) => ({
-    endpoints: preferred(await resolver.resolveSrv(settings.name)).map(({ name, port }) => ({ host: name, port })),
+    endpoints: (await resolver.resolveSrv(settings.name)).map(endpointOf),
     ttlMs: 0,
   }));
 }
 
-function preferred(records: readonly SrvRecord[]): readonly SrvRecord[] {
-  const best = Math.min(...records.map(({ priority }) => priority));
-  return records.filter(({ priority }) => priority === best);
+/** A weight of 0 asks for "a very small chance", where others have more, and for equal ones where all have it. */
+function endpointOf(
+  { name, port, priority, weight }: SrvRecord,
+  _: number,
+  all: readonly SrvRecord[],
+): EndpointAddress {
+  const areAllZero = all.every((other) => other.priority !== priority || other.weight === 0);
+  return { host: name, port, priority, weight: weight > 0 ? weight : areAllZero ? 1 : LEAST_SRV_WEIGHT };
 }
 
 /** Looks up, reports a changed set, and looks up again. */
@@ -135,7 +145,7 @@ function polling(
             const found = JSON.stringify(endpoints.map((endpoint) => JSON.stringify(endpoint)).sort());
             if (found !== known) listener.update(endpoints);
             known = found;
-            again(Math.max(refreshMs, ttlMs));
+            again(Math.min(Math.max(refreshMs, ttlMs), MAX_TIMER_MS));
           },
           (error: unknown) => {
             if (isStopped) return;

@@ -2,8 +2,35 @@ import { refuse } from '../common/options.js';
 import type { Target } from '../connection/target.js';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 
+/** Where an endpoint stands among the others, as in SRV records (RFC 2782). */
+export interface EndpointPlace {
+  /** Endpoints of a higher number get calls only while none of a lower one can. Default 0. */
+  readonly priority: number;
+  /** Share of the calls beside the other endpoints' of its priority; above 0. Default 1. */
+  readonly weight: number;
+}
+
 /** One endpoint as a user writes it: `'host:port'`, `'tls://host:port'`, `'unix:/path'`, or the parts. */
-export type EndpointAddress = string | { readonly host: string; readonly port: number } | { readonly path: string };
+export type EndpointAddress =
+  | string
+  | ({ readonly host: string; readonly port: number } & Partial<EndpointPlace>)
+  | ({ readonly path: string } & Partial<EndpointPlace>);
+
+/**
+ * Reads where an endpoint stands.
+ *
+ * @param path of the option, for the error
+ * @throws PooledTcpError `PTCP_OPTION_INVALID`
+ */
+export function placeOf(input: EndpointAddress, path: string): EndpointPlace {
+  if (typeof input === 'string') return { priority: 0, weight: 1 };
+  const { priority = 0, weight = 1 } = input;
+  if (!Number.isInteger(priority) || priority < 0)
+    refuse(`${path}.priority`, priority, 'a whole number, 0 or more; lower is better');
+  if (typeof weight !== 'number' || !(weight > 0 && weight <= 1e6))
+    refuse(`${path}.weight`, weight, 'a number above 0 and up to 1000000');
+  return { priority, weight };
+}
 
 /**
  * Reads an endpoint address.

@@ -18,6 +18,7 @@ export class DialGate {
   #timer: Timer | undefined;
   #lastFailure: DialFailure | undefined;
   #failures = 0;
+  #isTrusted = true;
 
   constructor(settings: BackoffSettings, random: () => number, clock: Clock, onOpen: () => void) {
     this.#clock = clock;
@@ -27,6 +28,11 @@ export class DialGate {
 
   get isOpen(): boolean {
     return this.#timer === undefined;
+  }
+
+  /** Whether the peer is believed to be there: false from its loss, or a failed dial, until a dial succeeds. */
+  get isTrusted(): boolean {
+    return this.#isTrusted;
   }
 
   /** The dial that failed last, while none has succeeded since. */
@@ -47,6 +53,7 @@ export class DialGate {
   /** Closes the gate; returns for how long, or undefined when it was closed already. */
   failed(error: unknown): number | undefined {
     this.#failures += 1;
+    this.#isTrusted = false;
     this.#lastFailure = { error, at: this.#clock.now() };
     if (this.#timer !== undefined) return undefined;
     const delayMs = this.#backoff.next();
@@ -59,8 +66,14 @@ export class DialGate {
 
   /** A dial succeeded: the peer answers, so the gate opens at once. How long the next failure closes it, stays. */
   opened(): void {
+    this.#isTrusted = true;
     this.#lastFailure = undefined;
     this.stop();
+  }
+
+  /** A connection was lost: the peer may have been restarted, and then others have noticed too. */
+  suspect(): void {
+    this.#isTrusted = false;
   }
 
   /** A connection has proved to be of use: the next failure is the first again. */

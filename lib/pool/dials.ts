@@ -2,8 +2,10 @@ import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { DialGate } from './dial-gate.js';
 import type { Factory } from './factory.js';
 
-/** Dials at once for one pool: a restarted server is not met by a herd. */
+/** Dials at once for one pool. */
 const MAX_PARALLEL_DIALS = 4;
+/** The same where the peer may be gone: one asks, and the rest follow when it has answered. */
+const MAX_DOUBTFUL_DIALS = 1;
 
 /** What becomes of dials. */
 export interface DialOutcomes<R> {
@@ -29,9 +31,13 @@ export class Dials<R> {
     return this.#underWay.size;
   }
 
-  /** How many may begin now, when so many places are free. */
+  /**
+   * How many may begin now, when so many places are free. A restarted server is not met by a herd: each client
+   * that has lost it asks with one dial, and a failed one is followed by one.
+   */
   room(places: number): number {
-    return this.#gate.isOpen ? Math.min(places, MAX_PARALLEL_DIALS) - this.size : 0;
+    if (!this.#gate.isOpen) return 0;
+    return Math.min(places, this.#gate.isTrusted ? MAX_PARALLEL_DIALS : MAX_DOUBTFUL_DIALS) - this.size;
   }
 
   begin(): void {

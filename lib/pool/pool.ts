@@ -13,10 +13,12 @@ import { Members } from './members.js';
 import { acquireAborted, acquireTimeout, poolExhausted, type PoolSituation } from './pool-errors.js';
 import type { PoolSettings } from './settings.js';
 import { noCloses, type CloseReason, type PoolStats } from './stats.js';
-import { WaitQueue, Waiter, type Wanted, type WaitQueuePool } from './wait-queue.js';
+import { WaitLine, WaitQueue, Waiter, type Wanted, type WaitQueuePool } from './wait-queue.js';
 
 /** What a pool reports while it runs. */
 export interface PoolEvents<R> {
+  /** A slot, or a whole resource, has just been lent. Called for every call: must cost nothing. */
+  lent?(): void;
   created?(resource: R): void;
   closed?(resource: R, reason: CloseReason, error: PooledTcpError | undefined): void;
   /** @param attempt how many have failed in a row */
@@ -35,6 +37,8 @@ export interface PoolOptionsInternal<R> {
   readonly events?: PoolEvents<R>;
   /** Shared by the pools of one cluster; a queue of its own when left out. */
   readonly queue?: WaitQueue<R>;
+  /** Whether callers who take any of these pools may get this one now. Default: always. */
+  readonly servesAny?: () => boolean;
   readonly random?: () => number;
 }
 
@@ -46,6 +50,8 @@ export interface AcquireOptions {
   readonly whole?: boolean | undefined;
   /** An error whose stack shows who borrows, for leak reports. */
   readonly origin?: Error | undefined;
+  /** Pins the caller to this pool, where several serve one queue: it waits for none of the others. */
+  readonly key?: string | undefined;
 }
 
 /**
@@ -87,13 +93,16 @@ const FROZEN_FROM_MS = 1_000;
  * - a slot is in one hand only, and every promise settles;
  * - counts of connections are taken from the collections, never kept beside them.
  */
-export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
+export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   readonly #label: string;
   readonly #sharedLabel: string;
   #settings: PoolSettings;
   readonly #clock: Clock;
   readonly #events: PoolEvents<R>;
   readonly #queue: WaitQueue<R>;
+  /** Those who wait for this pool and for none beside it. */
+  readonly pinned = new WaitLine<R>();
+  readonly #servesAny: (() => boolean) | undefined;
   readonly #members: Members<R>;
   readonly #dials: Dials<R>;
   readonly #gate: DialGate;
@@ -103,6 +112,8 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   #state: PoolState = 'new';
   #slotsTaken = 0;
+  /** One connection is wanted, even if nobody waits and `min` is 0: see wake(). */
+  #isWoken = false;
   #warmers: Deferred[] = [];
   #closing: Deferred | undefined;
 
@@ -120,6 +131,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#clock = clock;
     this.#events = events;
     this.#queue = options.queue ?? new WaitQueue<R>(clock);
+    this.#servesAny = options.servesAny;
     this.#queue.join(this);
     this.#gate = new DialGate(backoff, random, clock, () => {
       this.pump();
@@ -168,9 +180,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     return this.#state === 'draining';
   }
 
-  /** Connections on their way to those who wait: dials and validations. */
+  /** Connections on their way to those who wait for any pool; what those who wait for this one need is theirs. */
   get supply(): number {
-    return this.#servesQueue ? this.#dials.size + this.#members.validating : 0;
+    return this.#servesShared ? Math.max(0, this.#onTheWay - this.#needOf(this.pinned)) : 0;
   }
 
   /** The dial that failed last, while none has succeeded since, and when. */
@@ -181,12 +193,6 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   /** The same, its error only. */
   get lastFailure(): unknown {
     return this.#gate.lastFailure?.error;
-  }
-
-  /** Whether a free slot could be had, now or by dialling without waiting for a backoff. */
-  get isPromising(): boolean {
-    if (this.#state !== 'open' && this.#state !== 'new') return false;
-    return this.#members.size > 0 || this.#gate.isOpen;
   }
 
   stats(): PoolStats {
@@ -226,7 +232,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** A lease on a free slot, or undefined when the caller would have to wait. */
   tryAcquire(): Lease<R> | undefined {
-    if (this.#state !== 'open' || this.#queue.size > 0) return undefined;
+    if (this.#state !== 'open' || this.#hasWaiters) return undefined;
     const member = this.#pick(false);
     return member === undefined ? undefined : this.#lend(member);
   }
@@ -242,15 +248,26 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(acquireAborted(signal, 0));
     const whole = options?.whole === true;
-    if (this.#state === 'open' && this.#queue.size === 0) {
+    if (this.#state === 'open' && !this.#hasWaiters) {
       const member = this.#pick(whole);
       if (member !== undefined) {
         return Promise.resolve(whole ? this.#lendWhole(member, options.origin) : this.#lend(member));
       }
     }
     if (this.#queue.size >= this.#settings.maxWaiters) return Promise.reject(poolExhausted(this.#situation()));
-    const wanted = whole ? { whole, origin: options.origin } : ONE_SLOT;
+    const key = options?.key;
+    const wanted = whole || key !== undefined ? { whole, origin: options?.origin, key } : ONE_SLOT;
     return this.#wait(wanted, options?.timeoutMs, signal);
+  }
+
+  /**
+   * Opens one connection where there is none, and goes on trying with the delays of the backoff: finds out whether a
+   * peer is back, or makes ready one that is to get calls.
+   */
+  wake(): void {
+    if (this.#isWoken || this.#members.size > 0) return;
+    this.#isWoken = true;
+    this.pump();
   }
 
   /** The peer takes no new calls on it: no new work, closed once free. Refilled up to `min`. */
@@ -303,7 +320,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Serves those who wait, and dials where too few connections are on their way. Idempotent. */
   pump(): void {
-    if (this.#servesQueue) {
+    if (this.#isServing) {
       this.#serve();
       this.#validateStale();
       this.#dialMissing();
@@ -332,13 +349,29 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       this.pump();
       return;
     }
-    if (this.#queue.size > 0 && this.#servesQueue) this.#serve();
+    if (this.#hasWaiters && this.#isServing) this.#serve();
     if (this.#state === 'draining') this.#settleDrain();
   }
 
-  /** A draining pool still serves those who wait, unless a pool beside it goes on and can. */
-  get #servesQueue(): boolean {
-    return this.#state === 'open' || (this.#state === 'draining' && this.#queue.isDraining);
+  /** Whether it serves those who wait for any pool. A draining one still does, unless one beside it goes on and can. */
+  get #servesShared(): boolean {
+    if (this.#state === 'open') return this.#servesAny === undefined || this.#servesAny();
+    return this.#state === 'draining' && this.#queue.isDraining;
+  }
+
+  /** Whether it serves anybody. Those who are pinned to it have nobody else. */
+  get #isServing(): boolean {
+    return this.#state === 'open' || (this.#state === 'draining' && (this.#queue.isDraining || this.pinned.size > 0));
+  }
+
+  /** Whether anybody waits whom it might serve: nobody overtakes them. */
+  get #hasWaiters(): boolean {
+    return this.#queue.shared.size + this.pinned.size > 0;
+  }
+
+  /** Dials and validations. */
+  get #onTheWay(): number {
+    return this.#dials.size + this.#members.validating;
   }
 
   // Lending
@@ -371,6 +404,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#members.take(member, as);
     this.#slotsTaken += 1;
     this.#acquired += 1;
+    this.#events.lent?.();
   }
 
   #reclaim(lease: WholeLease<R>): void {
@@ -396,7 +430,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
           signal.removeEventListener('abort', onAbort);
         };
       }
-      this.#queue.add(waiter);
+      this.#queue.add(waiter, wanted.key === undefined ? this.#queue.shared : this.pinned);
       // In a pool that is full and busy there is nothing to be done but to wait.
       if (this.#members.slots > 1 || this.#members.idle > 0 || this.#room > 0) this.pump();
       this.#queue.pumpOthers(this);
@@ -417,17 +451,22 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Gives free slots to those who wait, the longest waiter first. */
   #serve(): void {
-    if (this.#queue.size === 0) return;
-    const before = this.#queue.wholes.size;
+    if (!this.#hasWaiters) return;
+    const { shared } = this.#queue;
+    const wholes = shared.wholes.size;
+    const all = shared.size;
     this.#serveAll();
     // Other pools may keep a member for one who has been served, or wait for the queue to empty before they close.
-    if (this.#queue.wholes.size < before || this.#queue.size === 0) this.#queue.pumpOthers(this);
+    if (shared.wholes.size < wholes || (all > 0 && shared.size === 0)) this.#queue.pumpOthers(this);
   }
 
   #serveAll(): void {
     for (;;) {
-      const slot = this.#queue.slots.first;
-      const whole = this.#queue.wholes.first;
+      // Each time anew: who has just been served may have been the only one who was to be served here.
+      const anybody = this.#servesShared ? this.#queue.shared : undefined;
+      const slot = earlier(this.pinned.slots.first, anybody?.slots.first);
+      const whole = earlier(this.pinned.wholes.first, anybody?.wholes.first);
+      if (slot === undefined && whole === undefined) return;
       const isWholeFirst = whole !== undefined && (slot === undefined || whole.order < slot.order);
       if (isWholeFirst) {
         if (this.#serveOne(whole)) continue;
@@ -451,7 +490,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   /** Keeps one connection for each caller who waits for a whole one. Dials do not count: they may hang. */
   #reserve(): void {
-    this.#members.reserve(this.#queue.wholes.size);
+    this.#members.reserve(this.pinned.wholes.size + (this.#servesShared ? this.#queue.shared.wholes.size : 0));
   }
 
   /** Asks idle members that have been silent for a sign of life, as many as there are callers for them. */
@@ -466,16 +505,26 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
 
   // Dialling
 
-  /** Connections that waiting callers need beyond those on their way, in all pools that serve the queue. */
+  /**
+   * Connections that waiting callers need beyond those on their way: here for those who are pinned, in all pools that
+   * serve the queue for the others.
+   */
   #demand(): number {
-    const { slots, wholes, size, supply } = this.#queue;
-    if (size === 0) return 0;
-    return connectionsFor(slots.size, this.#members.slots) + wholes.size - supply;
+    const { shared } = this.#queue;
+    const own = this.pinned.size === 0 ? 0 : Math.max(0, this.#needOf(this.pinned) - this.#onTheWay);
+    return shared.size === 0 || !this.#servesShared
+      ? own
+      : own + Math.max(0, this.#needOf(shared) - this.#queue.supply);
+  }
+
+  #needOf({ slots, wholes }: WaitLine<R>): number {
+    return connectionsFor(slots.size, this.#members.slots) + wholes.size;
   }
 
   #dialMissing(): void {
     if (!this.#gate.isOpen) return;
-    const missing = this.#state === 'open' ? this.#settings.min - this.#members.staying - this.#dials.size : 0;
+    const least = Math.max(this.#settings.min, this.#isWoken ? 1 : 0);
+    const missing = this.#state === 'open' ? least - this.#members.staying - this.#dials.size : 0;
     if (missing > 0 && this.#members.size + this.#dials.size >= this.#settings.max) this.#members.makeRoom();
     this.#dialUpTo(Math.max(missing, this.#demand()));
   }
@@ -494,6 +543,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     const { min, mode } = this.#settings;
     this.#created += 1;
     this.#gate.opened();
+    this.#isWoken = false;
     const member = this.#members.add(resource);
     this.#events.created?.(resource);
     if (this.#members.size >= min) this.#settleWarmers();
@@ -517,6 +567,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     if (member.state === 'gone') return;
     this.#members.drop(member, 'lost', reason);
     // A peer that accepts connections and drops them at once is as good as one that refuses them.
+    this.#gate.suspect();
     const isStillborn = !member.isProven && this.#clock.now() - member.bornAt < PROVEN_AFTER_MS;
     if (isStillborn) {
       this.#onDialFailed(reason);
@@ -530,7 +581,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
   // Closing
 
   #settleDrain(): void {
-    if (this.#queue.size > 0 && this.#servesQueue) return;
+    if (this.#hasWaiters && this.#isServing) return;
     this.#members.dropIdle('shutdown');
     this.#dials.abandonDownTo(0);
     if (this.#members.size === 0) this.#move('closed');
@@ -551,15 +602,18 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
     this.#dates.clear();
     this.#dials.abandonDownTo(0);
     this.#members.dropAll('shutdown');
+    this.#refuseAll(this.pinned);
     // Those who wait in a queue that other pools serve too may still be served there.
-    if (this.#queue.leave(this)) {
-      for (const waiter of this.#queue) if (this.#queue.remove(waiter)) waiter.reject(this.#closedError());
-    }
+    if (this.#queue.leave(this)) this.#refuseAll(this.#queue.shared);
     const warmers = this.#warmers;
     this.#warmers = [];
     for (const warmer of warmers) warmer.reject(this.#closedError());
     this.#closing ??= new Deferred();
     this.#closing.resolve();
+  }
+
+  #refuseAll(line: WaitLine<R>): void {
+    for (const waiter of line) if (this.#queue.remove(waiter)) waiter.reject(this.#closedError());
   }
 
   #settleWarmers(): void {
@@ -599,6 +653,11 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool {
       lastFailure: failure,
     };
   }
+}
+
+function earlier<R>(a: Waiter<R> | undefined, b: Waiter<R> | undefined): Waiter<R> | undefined {
+  if (a === undefined) return b;
+  return b === undefined || a.order < b.order ? a : b;
 }
 
 /** Connections that so many calls want at once, when each connection has so many slots. */

@@ -11,6 +11,31 @@ export interface Wanted {
   /** The whole resource, and not just a slot on it. */
   readonly whole: boolean;
   readonly origin: Error | undefined;
+  /** What pins the caller to one of the pools that serve the queue; undefined where any will do. */
+  readonly key?: string | undefined;
+}
+
+/** Callers for one slot, and for a whole resource; each in order of arrival. */
+export class WaitLine<R> {
+  readonly slots = new LinkedList<Waiter<R>>();
+  readonly wholes = new LinkedList<Waiter<R>>();
+
+  get size(): number {
+    return this.slots.size + this.wholes.size;
+  }
+
+  add(waiter: Waiter<R>): void {
+    (waiter.wanted.whole ? this.wholes : this.slots).addLast(waiter);
+  }
+
+  remove(waiter: Waiter<R>): boolean {
+    return (waiter.wanted.whole ? this.wholes : this.slots).remove(waiter);
+  }
+
+  *[Symbol.iterator](): Generator<Waiter<R>, void, undefined> {
+    yield* this.slots;
+    yield* this.wholes;
+  }
 }
 
 /** One caller that waits for a resource. Settled once: by a lease or by an error. */
@@ -24,6 +49,8 @@ export class Waiter<R> implements Linked<Waiter<R>> {
   readonly onExpired: (waiter: Waiter<R>) => void;
   /** Place in the order of arrival. */
   order = 0;
+  /** Where it stands. */
+  line: WaitLine<R> | undefined = undefined;
   /** Takes the listener off the caller's signal. */
   detach: (() => void) | undefined = undefined;
   previous: Waiter<R> | undefined = undefined;
@@ -48,9 +75,11 @@ export class Waiter<R> implements Linked<Waiter<R>> {
 }
 
 /** What a queue asks of the pools that serve it. */
-export interface WaitQueuePool {
-  /** Resources on their way: dials and validations. */
+export interface WaitQueuePool<R> {
+  /** Resources on their way to those who wait for any pool: dials and validations. */
   readonly supply: number;
+  /** Those who wait for this pool only. */
+  readonly pinned: WaitLine<R>;
   /** The dial that failed last, while none has succeeded since. */
   readonly failure: DialFailure | undefined;
   stats(): PoolStats;
@@ -61,13 +90,13 @@ export interface WaitQueuePool {
 
 /**
  * Callers that wait, in order of arrival. Several pools may serve one queue: whichever has a free slot first
- * serves the longest waiter, so nobody waits for one particular dial or one particular endpoint.
+ * serves the longest waiter, so nobody waits for one particular dial or one particular endpoint. But for those who
+ * are pinned to a pool: they stand in a line of its own, and it serves whoever came first in either.
  */
 export class WaitQueue<R> {
-  /** Waiters for one slot, and for a whole resource; each in order of arrival. */
-  readonly slots = new LinkedList<Waiter<R>>();
-  readonly wholes = new LinkedList<Waiter<R>>();
-  readonly #pools = new Set<WaitQueuePool>();
+  /** Those who take what comes first. */
+  readonly shared = new WaitLine<R>();
+  readonly #pools = new Set<WaitQueuePool<R>>();
   readonly #clock: Clock;
   readonly #deadlines: Alarm;
   #arrivals = 0;
@@ -82,8 +111,11 @@ export class WaitQueue<R> {
     });
   }
 
+  /** All that wait, for any pool or for one. */
   get size(): number {
-    return this.slots.size + this.wholes.size;
+    let { size } = this.shared;
+    for (const { pinned } of this.#pools) size += pinned.size;
+    return size;
   }
 
   /** Resources on their way in all pools. */
@@ -116,33 +148,42 @@ export class WaitQueue<R> {
     };
   }
 
-  join(pool: WaitQueuePool): void {
+  join(pool: WaitQueuePool<R>): void {
     this.#pools.add(pool);
   }
 
   /** Takes a pool out; true when it was the last, and nobody is left to serve those who wait. */
-  leave(pool: WaitQueuePool): boolean {
+  leave(pool: WaitQueuePool<R>): boolean {
     this.#pools.delete(pool);
     if (this.#pools.size > 0) return false;
     this.#deadlines.clear();
     return true;
   }
 
-  add(waiter: Waiter<R>): void {
+  /** @param line the shared one, or that of the pool to which the waiter is pinned */
+  add(waiter: Waiter<R>, line: WaitLine<R>): void {
     waiter.order = this.#arrivals++;
-    (waiter.wanted.whole ? this.wholes : this.slots).addLast(waiter);
+    waiter.line = line;
+    line.add(waiter);
     this.#deadlines.setAt(waiter.deadline);
   }
 
   /** Takes a waiter out; false when it has been served or has left already. */
   remove(waiter: Waiter<R>): boolean {
-    if (!(waiter.wanted.whole ? this.wholes : this.slots).remove(waiter)) return false;
+    if (waiter.line?.remove(waiter) !== true) return false;
     waiter.detach?.();
     return true;
   }
 
+  /** Pins a waiter to another pool. It stands last there: its place in time is kept among those who came with it. */
+  move(waiter: Waiter<R>, line: WaitLine<R>): void {
+    if (waiter.line?.remove(waiter) !== true) return;
+    waiter.line = line;
+    line.add(waiter);
+  }
+
   /** Lets every other pool serve or dial for those who wait, free what it kept for them, or close. */
-  pumpOthers(except: WaitQueuePool): void {
+  pumpOthers(except?: WaitQueuePool<R>): void {
     if (this.#isPumping) {
       // A pool further down the loop has changed what those before it saw.
       this.#mustRepeat = true;
@@ -158,8 +199,8 @@ export class WaitQueue<R> {
   }
 
   *[Symbol.iterator](): Generator<Waiter<R>, void, undefined> {
-    yield* this.slots;
-    yield* this.wholes;
+    yield* this.shared;
+    for (const { pinned } of this.#pools) yield* pinned;
   }
 
   #expire(): void {

@@ -1,9 +1,14 @@
 import { cpus } from 'node:os';
+import { benchCluster } from './cluster/main.js';
 import { benchPool } from './pool/main.js';
 import { benchRpc } from './rpc/main.js';
 
 /** `npm run bench`: every suite; `npm run bench -- pool`: the one named, with its own options behind the name. */
-const suites: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { pool: benchPool, rpc: benchRpc };
+const suites: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  pool: benchPool,
+  cluster: benchCluster,
+  rpc: benchRpc,
+};
 
 const [name, ...args] = process.argv.slice(2);
 if (name !== undefined && !(name in suites)) {

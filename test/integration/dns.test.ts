@@ -84,6 +84,23 @@ describe('dnsEndpoints()', () => {
     expect(await one.next()).toEqual([{ host: '127.0.0.9', port: 1 }]);
   });
 
+  it('asks again when the TTL has passed, where that is longer than refreshMs', async () => {
+    dns.records.set('slow.test', [{ type: 'A', address: '127.0.0.1', ttl: 3_600 }]);
+    dns.records.set('fast.test', [{ type: 'A', address: '127.0.0.1', ttl: 0 }]);
+    const at = (host: string): EndpointResolver =>
+      dnsEndpoints({ host, port: 1, family: 4, refreshMs: 100, servers: [dns.address] });
+    const slow = new Watched(at('slow.test'));
+    await slow.next();
+    const asked = dns.questions;
+    const fast = new Watched(at('fast.test'));
+    await fast.next();
+    for (const address of ['127.0.0.2', '127.0.0.3']) {
+      dns.records.set('fast.test', [{ type: 'A', address }]);
+      await fast.next();
+    }
+    expect(dns.questionsFor('slow.test')).toBe(asked);
+  });
+
   it('reports a look-up that fails and goes on looking', async () => {
     const watched = new Watched(
       dnsEndpoints({ host: 'late.test', port: 1, family: 4, refreshMs: 100, servers: [dns.address] }),
@@ -106,21 +123,54 @@ describe('dnsEndpoints()', () => {
 });
 
 describe('srvEndpoints()', () => {
-  it('yields the endpoints of the lowest priority', async () => {
+  it('yields the endpoints of all records, with their priorities and weights', async () => {
     dns.records.set('_orders._tcp.test', [
-      { type: 'SRV', priority: 10, port: 4001, target: 'a.test' },
-      { type: 'SRV', priority: 10, port: 4002, target: 'b.test' },
-      { type: 'SRV', priority: 20, port: 4003, target: 'spare.test' },
+      { type: 'SRV', priority: 10, weight: 60, port: 4001, target: 'a.test' },
+      { type: 'SRV', priority: 10, weight: 0, port: 4002, target: 'b.test' },
+      { type: 'SRV', priority: 20, weight: 0, port: 4003, target: 'spare.test' },
+      { type: 'SRV', priority: 20, weight: 0, port: 4004, target: 'spare.test' },
     ]);
     const watched = new Watched(srvEndpoints({ name: '_orders._tcp.test', refreshMs: 100, servers: [dns.address] }));
     const found = (await watched.next()) as EndpointAddress[];
-    expect(found).toHaveLength(2);
+    expect(found).toHaveLength(4);
     expect(found).toEqual(
       expect.arrayContaining([
-        { host: 'a.test', port: 4001 },
-        { host: 'b.test', port: 4002 },
+        { host: 'a.test', port: 4001, priority: 10, weight: 60 },
+        // A very small chance beside one that has a weight, and an equal one among those that have none.
+        { host: 'b.test', port: 4002, priority: 10, weight: 0.1 },
+        { host: 'spare.test', port: 4003, priority: 20, weight: 1 },
+        { host: 'spare.test', port: 4004, priority: 20, weight: 1 },
       ]),
     );
+  });
+
+  it('spread calls by weight, and take the next priority when none of the first is left', async () => {
+    const heavy = await scope.server([NameController]);
+    const light = await scope.server([NameController]);
+    const spare = await scope.server([NameController]);
+    const at = (...records: readonly [priority: number, weight: number, port: number][]): void => {
+      dns.records.set(
+        '_tiers._tcp.test',
+        records.map(([priority, weight, port]) => ({ type: 'SRV', priority, weight, port, target: 'localhost' })),
+      );
+    };
+    at([1, 9, heavy.port], [1, 1, light.port], [2, 1, spare.port]);
+    const client = scope.client(undefined, {
+      endpoints: srvEndpoints({ name: '_tiers._tcp.test', refreshMs: 100, servers: [dns.address] }),
+      pool: { min: 1, max: 1 },
+      balancer: 'round-robin',
+    });
+    await client.connect();
+    const servedBy = (port: number): number =>
+      client.stats().endpoints.find(({ address }) => address === `localhost:${port}`)?.acquired ?? 0;
+    for (let i = 0; i < 20; i++) await client.request('ping', i);
+    expect([heavy, light, spare].map(({ port }) => servedBy(port))).toEqual([18, 2, 0]);
+    at([2, 1, spare.port]);
+    let calls = 20;
+    for (; client.stats().endpoints.length > 1; calls++) expect(await client.request('ping', 1)).toBe('pong');
+    expect(await client.request('ping', 1)).toBe('pong');
+    expect(servedBy(spare.port)).toBeGreaterThan(0);
+    expect(client.stats()).toMatchObject({ failures: 0, retries: 0, requests: calls + 1 });
   });
 
   it('moves a pool from one server to the next without a failed call', async () => {

@@ -3,9 +3,15 @@ import { once } from 'node:events';
 
 /** One record: what a name answers for a type of question. */
 export type DnsRecord =
-  | { readonly type: 'A'; readonly address: string }
+  | { readonly type: 'A'; readonly address: string; readonly ttl?: number }
   | { readonly type: 'AAAA'; readonly address: readonly number[] }
-  | { readonly type: 'SRV'; readonly priority: number; readonly port: number; readonly target: string };
+  | {
+      readonly type: 'SRV';
+      readonly priority: number;
+      readonly weight?: number;
+      readonly port: number;
+      readonly target: string;
+    };
 
 const TYPE = { A: 1, AAAA: 28, SRV: 33 } as const;
 
@@ -16,6 +22,7 @@ export class DnsServer {
   readonly records = new Map<string, readonly DnsRecord[]>();
   /** Questions so far. */
   questions = 0;
+  readonly #questionsFor = new Map<string, number>();
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -37,6 +44,10 @@ export class DnsServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
+  questionsFor(name: string): number {
+    return this.#questionsFor.get(name) ?? 0;
+  }
+
   async close(): Promise<void> {
     this.#socket.close();
     await once(this.#socket, 'close');
@@ -51,7 +62,9 @@ export class DnsServer {
     }
     const questionEnd = end + 5;
     const type = query.readUInt16BE(end + 1);
-    const known = this.records.get(labels.join('.').toLowerCase());
+    const name = labels.join('.').toLowerCase();
+    this.#questionsFor.set(name, this.questionsFor(name) + 1);
+    const known = this.records.get(name);
     const answers = (known ?? []).filter((record) => TYPE[record.type] === type).map(encodeRecord);
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
@@ -69,8 +82,8 @@ function encodeRecord(record: DnsRecord): Buffer {
   head.writeUInt16BE(0xc00c, 0);
   head.writeUInt16BE(TYPE[record.type], 2);
   head.writeUInt16BE(1, 4);
-  // Valid for no time: every look-up asks again.
-  head.writeUInt32BE(0, 6);
+  // Valid for no time where nothing else is said: every look-up asks again.
+  head.writeUInt32BE('ttl' in record ? (record.ttl ?? 0) : 0, 6);
   head.writeUInt16BE(data.length, 10);
   return Buffer.concat([head, data]);
 }
@@ -84,6 +97,7 @@ function encodeData(record: DnsRecord): Buffer {
     case 'SRV': {
       const fixed = Buffer.alloc(6);
       fixed.writeUInt16BE(record.priority, 0);
+      fixed.writeUInt16BE(record.weight ?? 0, 2);
       fixed.writeUInt16BE(record.port, 4);
       const labels = record.target.split('.').map((label) => Buffer.from(`\0${label}`, 'latin1'));
       for (const label of labels) label[0] = label.length - 1;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseEndpoint } from '../../../lib/cluster/endpoint-address.js';
+import { parseEndpoint, placeOf } from '../../../lib/cluster/endpoint-address.js';
 import { staticEndpoints } from '../../../lib/cluster/resolver.js';
 import { resolveClientOptions, type PooledTcpClientOptions } from '../../../lib/client/settings.js';
 import { thrownBy } from '../../support/bytes.js';
@@ -77,6 +77,17 @@ describe('endpoints of a client', () => {
     [4000, 'endpoints[0] (4000) must be an address such as'],
   ])('refuse %j', (endpoint, expected) => {
     expect(refusal({ endpoints: [endpoint] })).toContain(`PTCP_OPTION_INVALID: ${expected}`);
+  });
+
+  it('have a priority and a weight where they are written as objects', () => {
+    expect(refusal({ endpoints: [{ host: 'a', port: 1, weight: 0 }] })).toMatch(
+      /^PTCP_OPTION_INVALID: endpoints\[0\]\.weight \(0\) must be a number above 0/,
+    );
+    expect(refusal({ endpoints: ['a:1', { path: '/x', priority: -1 }] })).toMatch(
+      /^PTCP_OPTION_INVALID: endpoints\[1\]\.priority \(-1\) must be a whole number, 0 or more/,
+    );
+    expect(placeOf({ host: 'a', port: 1, priority: 2, weight: 0.5 }, 'e')).toEqual({ priority: 2, weight: 0.5 });
+    expect(placeOf('a:1', 'e')).toEqual({ priority: 0, weight: 1 });
   });
 
   it('name the position of the bad one', () => {

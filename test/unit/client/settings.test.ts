@@ -151,3 +151,26 @@ describe('client options', () => {
     expect(settingsOf({ tls: false }).tls).toBeUndefined();
   });
 });
+
+describe('balancer and ejection', () => {
+  const of = (options: object) => resolveClientOptions({ port: 1, ...options });
+
+  it('are two random choices, and five failures for half a minute to five', () => {
+    expect(of({})).toMatchObject({
+      balancer: 'p2c',
+      ejection: { failures: 5, baseMs: 30_000, maxMs: 300_000, maxShare: 0.5 },
+    });
+    expect(of({ ejection: false, balancer: 'round-robin' })).toMatchObject({
+      ejection: false,
+      balancer: 'round-robin',
+    });
+  });
+
+  it('are refused where they make no sense', () => {
+    expect(() => of({ balancer: 'random' })).toThrow(/balancer \('random'\) must be one of 'p2c'/);
+    expect(() => of({ ejection: { maxShare: 2 } })).toThrow(/ejection\.maxShare \(2\) must be a number from 0 to 1/);
+    expect(() => of({ ejection: { baseMs: 400_000 } })).toThrow(
+      'ejection.baseMs (400000) is greater than ejection.maxMs (300000)',
+    );
+  });
+});

@@ -1,75 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Cluster } from '../../../lib/cluster/cluster.js';
-import { parseEndpoint } from '../../../lib/cluster/endpoint-address.js';
-import type { EndpointResolver, ResolverListener } from '../../../lib/cluster/resolver.js';
-import { resolveOptions } from '../../../lib/common/options.js';
 import { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
-import { poolRules, type PoolOptions } from '../../../lib/pool/settings.js';
-import { FakeFactory, type FakeResource } from '../../support/fake-factory.js';
-import { RecordingLogger } from '../../support/logs.js';
-import { settled, StepClock } from '../../support/step-clock.js';
-import { BACKOFF, outcomeOf } from '../pool/pool-setup.js';
-
-const A = 'a:1';
-const B = 'b:2';
-
-/** Yields what the test says, when it says it. */
-class HandResolver implements EndpointResolver {
-  listener: ResolverListener | undefined;
-  isStopped = false;
-  readonly #first: readonly string[];
-
-  /** @param first yielded at once */
-  constructor(first: readonly string[]) {
-    this.#first = first;
-  }
-
-  watch(listener: ResolverListener): () => void {
-    this.listener = listener;
-    listener.update(this.#first);
-    return () => {
-      this.isStopped = true;
-    };
-  }
-}
-
-function clusterOf(settings: PoolOptions = {}, first: readonly string[] = [A, B]) {
-  const clock = new StepClock();
-  const logger = new RecordingLogger();
-  const resolver = new HandResolver(first);
-  const connected: boolean[] = [];
-  const factories = new Map<string, FakeFactory>();
-  const at = (address: string): FakeFactory => {
-    const factory = factories.get(address) ?? new FakeFactory({ dialling: 'succeeds' });
-    factories.set(address, factory);
-    return factory;
-  };
-  const cluster = new Cluster<FakeResource>({
-    name: 'orders',
-    resolver,
-    parse: (address) => parseEndpoint(address, 'endpoints', undefined),
-    factory: ({ address }) => at(address),
-    pool: resolveOptions(
-      poolRules,
-      { min: 1, max: 1, mode: 'exclusive', maxLifetimeMs: 0, idleTimeoutMs: 0, ...settings },
-      'pool',
-    ),
-    backoff: BACKOFF,
-    clock,
-    logger,
-    events: { connected: (isConnected) => connected.push(isConnected) },
-  });
-  const expectNothingLeft = async (): Promise<void> => {
-    cluster.destroy();
-    await settled();
-    expect([...factories.values()].map(({ open, pending }) => open + pending.size)).toEqual(
-      Array.from(factories, () => 0),
-    );
-    expect(cluster.waiting).toBe(0);
-    expect(clock.pending).toBe(0);
-  };
-  return { cluster, clock, logger, resolver, connected, at, expectNothingLeft };
-}
+import { settled } from '../../support/step-clock.js';
+import { outcomeOf } from '../pool/pool-setup.js';
+import { A, B, clusterOf } from './cluster-setup.js';
 
 describe('two endpoints', () => {
   it('share the load, the least loaded first', async () => {

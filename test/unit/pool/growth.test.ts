@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
 import { FakeFactory } from '../../support/fake-factory.js';
-import { settled } from '../../support/step-clock.js';
+import { seededRandom } from '../../support/random.js';
+import { settled, StepClock } from '../../support/step-clock.js';
 import { expectNothingLeft, outcomeOf, poolOf, warmPoolOf } from './pool-setup.js';
 
 describe('keeping the minimum', () => {
@@ -125,7 +126,8 @@ describe('a dial that fails', () => {
     await all.clock.run(99);
     expect(all.factory.dials).toHaveLength(2);
     await all.clock.run(1);
-    expect(all.factory.dials).toHaveLength(4);
+    // One asks; the other follows once that has been answered.
+    expect(all.factory.dials).toHaveLength(3);
     expect(all.reports.failures).toMatchObject([{ retryInMs: 100 }, { retryInMs: 200, attempt: 2 }]);
     await expectNothingLeft(all);
   });
@@ -134,9 +136,22 @@ describe('a dial that fails', () => {
     const all = poolOf({ max: 10, acquireTimeoutMs: 60_000 }, new FakeFactory({ dialling: 'fails' }));
     for (let i = 0; i < 100; i++) outcomeOf(all.pool.acquire());
     await all.clock.run(3_000, 50);
-    // After 0, 100, 300, 700, 1500 and 2500 ms, four each.
-    expect(all.factory.dials).toHaveLength(24);
-    expect(all.pool.stats()).toMatchObject({ waiting: 100, dialFailures: 24 });
+    // Four at first, then one each after 100, 300, 700, 1500 and 2500 ms.
+    expect(all.factory.dials).toHaveLength(9);
+    expect(all.pool.stats()).toMatchObject({ waiting: 100, dialFailures: 9 });
+    await expectNothingLeft(all);
+  });
+
+  it('is followed by one, and by the others once that has succeeded', async () => {
+    const all = poolOf({ min: 4 }, new FakeFactory({ dialling: 'fails' }));
+    all.pool.start();
+    await settled();
+    all.factory.dialling = 'by hand';
+    await all.clock.run(100);
+    expect(all.factory.pending.size).toBe(1);
+    all.factory.next.succeed();
+    await settled();
+    expect(all.factory.pending.size).toBe(3);
     await expectNothingLeft(all);
   });
 
@@ -241,5 +256,62 @@ describe('limits that change', () => {
     pool.setLimits({ min: 3, max: 5 });
     await settled();
     expect(pool.size).toBe(3);
+  });
+});
+
+describe('a server that is restarted', () => {
+  const CLIENTS = 50;
+
+  /** Pools of many clients, warm with four connections each, whose server has just dropped all of them. */
+  async function fleet() {
+    const clock = new StepClock();
+    const all = await Promise.all(
+      Array.from({ length: CLIENTS }, () =>
+        warmPoolOf({ min: 4 }, new FakeFactory({ dialling: 'succeeds' }), { clock }),
+      ),
+    );
+    await clock.run(10_000);
+    for (const { factory } of all) {
+      factory.dialling = 'by hand';
+      for (const resource of factory.openResources) resource.lose();
+    }
+    const pending = (): number => all.reduce((sum, { factory }) => sum + factory.pending.size, 0);
+    return { all, clock, pending };
+  }
+
+  it('is asked by one dial of each client, and by the rest once that has been answered', async () => {
+    const { all, clock, pending } = await fleet();
+    await settled();
+    expect(pending()).toBe(CLIENTS);
+    for (const { factory } of all) factory.next.succeed();
+    await settled();
+    expect(pending()).toBe(3 * CLIENTS);
+    for (const { pool } of all) pool.destroy();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is not asked by all clients at once while it is away', async () => {
+    const clock = new StepClock();
+    const random = seededRandom(1);
+    const all = Array.from({ length: CLIENTS }, () =>
+      poolOf({ min: 4 }, new FakeFactory({ dialling: 'fails' }), {
+        clock,
+        random,
+        backoff: { initialMs: 100, maxMs: 30_000, factor: 1.6, jitter: 0.2 },
+      }),
+    );
+    for (const { pool } of all) pool.start();
+    const dials = (): number => all.reduce((sum, { factory }) => sum + factory.dials.length, 0);
+    await clock.run(5_000, 50);
+    let most = 0;
+    for (let i = 0; i < 100; i++) {
+      const before = dials();
+      await clock.run(50);
+      most = Math.max(most, dials() - before);
+    }
+    // One dial each in ten seconds or so, with a fifth of chance either way: never more than a fifth of them together.
+    expect(most).toBeLessThan(CLIENTS / 5);
+    expect(most).toBeGreaterThan(0);
+    for (const { pool } of all) pool.destroy();
   });
 });
