@@ -19,17 +19,35 @@ export interface ReplyObserver {
   handlerFailed(error: unknown): void;
 }
 
+/** A call as its caller sees it. */
+export interface RunningCall {
+  /** The caller is not interested any more: nothing more is delivered, and the server is told. */
+  cancel(): void;
+  taken(bytes: number): void;
+}
+
 /** Where a call gets its connection from, and gives it back to. */
 export interface ConnectionSource {
   /** A connection at once, or undefined when the call has to wait. */
-  tryBorrow(): Borrowed | undefined;
-  borrow(timeoutMs: number | undefined, signal: AbortSignal): Promise<Borrowed>;
+  tryBorrow(options: CallOptions): Borrowed | undefined;
+  borrow(options: CallOptions, timeoutMs: number | undefined, signal: AbortSignal): Promise<Borrowed>;
   /** The call is over. */
   settled(isFailure: boolean, call: Call): void;
-  /** Whether an attempt that has not left may be made again; `connection` is where it failed. */
-  mayRetry(error: PooledTcpError, connection: ClientConnection | undefined): boolean;
-  /** The call goes to another connection, because it did not leave on this one. */
+  /** An attempt was answered: by a reply, the first item of a stream, or the error of a handler. */
+  answered(connection: ClientConnection, sentAt: number): void;
+  /** An attempt has failed, whether or not it is made again. */
+  failed(connection: ClientConnection, error: PooledTcpError, sentAt: number): void;
+  /** Whether a failed attempt may be made again; `connection` is where it failed. */
+  mayRetry(error: PooledTcpError, connection: ClientConnection | undefined, attempt: FailedAttempt): boolean;
+  /** The call goes to another connection. */
   retried(): void;
+}
+
+/** A failed attempt, for whoever decides whether there is to be another. */
+export interface FailedAttempt {
+  readonly isIdempotent: boolean;
+  /** Attempts so far that may have reached a handler. */
+  readonly sentAttempts: number;
 }
 
 export interface Borrowed {
@@ -43,16 +61,24 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** The data of the request, where it is a stream. */
   readonly upload?: UploadSource | undefined;
+  /** Pins the call to the endpoint that the key belongs to. */
+  readonly key?: string | undefined;
+  /** The handler may run twice without harm. */
+  readonly idempotent?: boolean | undefined;
+  /** Address of an endpoint that is to be avoided where there is another. */
+  readonly avoid?: string | undefined;
 }
 
-/** Attempts of one call, as long as none has reached a server. */
+/** Attempts of one call, whatever they failed for. */
 const MAX_ATTEMPTS = 4;
+const CANCELLED = new PooledTcpError('PTCP_ABORTED', 'the caller is not interested any more');
 
 /**
  * One call from start to end: waits for a connection, sends, watches the deadline, and gives the connection
- * back. An attempt that has not left is repeated on another connection; one that may have is not.
+ * back. An attempt that has not left is repeated on another connection; one that may have, only where the caller says
+ * that it may run twice.
  */
-export class ActiveCall extends Call implements TimedCall {
+export class ActiveCall extends Call implements TimedCall, RunningCall {
   // As a member of a line of {@link CallDeadlines}.
   previous: TimedCall | undefined = undefined;
   next: TimedCall | undefined = undefined;
@@ -71,6 +97,11 @@ export class ActiveCall extends Call implements TimedCall {
   #timer: Timer | undefined;
   #attempts = 0;
   #hasWaited = false;
+  #sentAt = 0;
+  /** Attempts that may have reached a handler. */
+  #sentAttempts = 0;
+  /** A first reply has come. */
+  #isAnswered = false;
   #isStreaming = false;
   #upload: Upload | undefined;
   /** Items that the observer keeps. */
@@ -96,6 +127,11 @@ export class ActiveCall extends Call implements TimedCall {
     this.startedAt = clock.now();
   }
 
+  /** Where it went last, while it is under way. */
+  get peer(): string | undefined {
+    return this.#borrowed?.resource.peer;
+  }
+
   start(): void {
     const { signal } = this.#options;
     if (signal !== undefined) {
@@ -111,16 +147,19 @@ export class ActiveCall extends Call implements TimedCall {
     this.#attempt();
   }
 
-  /** The caller is not interested any more: nothing more is delivered, and the server is told. */
   cancel(): void {
     if (this.#state === 'over') return;
-    if (this.#state === 'sent') this.#borrowed?.resource.cancel(this);
+    const connection = this.#borrowed?.resource;
+    if (this.#state === 'sent') connection?.cancel(this);
+    // Says nothing about the endpoint, but that the call is over: it may have been the one that tests it.
+    if (connection !== undefined && !this.#isAnswered) this.#source.failed(connection, CANCELLED, this.#sentAt);
     this.#waiting?.abort(new Error('cancelled'));
     this.#end();
     this.#source.settled(false, this);
   }
 
   override onResponse(data: unknown): void {
+    this.#onAnswer();
     if (!this.#finish(false)) return;
     // Stock Nest completes without a value where the handler returned undefined.
     if (data !== undefined) this.#observer.next(data, 0);
@@ -128,6 +167,7 @@ export class ActiveCall extends Call implements TimedCall {
   }
 
   override onItem(data: unknown, bytes: number): void {
+    this.#onAnswer();
     const connection = this.#borrowed?.resource;
     if (this.#observer.keepsItems === true) {
       this.#kept += 1;
@@ -152,22 +192,30 @@ export class ActiveCall extends Call implements TimedCall {
   }
 
   override onEnd(): void {
+    this.#onAnswer();
     if (this.#finish(false)) this.#observer.complete();
   }
 
   override onHandlerFailure(error: unknown): void {
+    this.#onAnswer();
     if (this.#finish(true)) this.#observer.handlerFailed(error);
   }
 
   override onFailure(error: PooledTcpError): void {
     if (this.#state === 'over') return;
+    const connection = this.#borrowed?.resource;
+    this.#reportFailure(error);
+    if (error.sent) this.#sentAttempts += 1;
     if (
-      !error.sent &&
-      // A source that has begun cannot begin again.
+      // A source that has begun cannot begin again, nor can a stream that was delivered in part.
       this.#upload === undefined &&
-      this.#source.mayRetry(error, this.#borrowed?.resource) &&
+      !this.#isAnswered &&
       this.#attempts < MAX_ATTEMPTS &&
-      this.#remainingMs() > 1
+      this.#remainingMs() > 1 &&
+      this.#source.mayRetry(error, connection, {
+        isIdempotent: this.#options.idempotent === true,
+        sentAttempts: this.#sentAttempts,
+      })
     ) {
       this.#giveBack();
       this.#source.retried();
@@ -177,10 +225,22 @@ export class ActiveCall extends Call implements TimedCall {
     this.#fail(error);
   }
 
+  #onAnswer(): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    if (this.#borrowed !== undefined) this.#source.answered(this.#borrowed.resource, this.#sentAt);
+  }
+
+  /** What became of the attempt, for the endpoint it went to. */
+  #reportFailure(error: PooledTcpError): void {
+    if (this.#borrowed !== undefined && !this.#isAnswered)
+      this.#source.failed(this.#borrowed.resource, error, this.#sentAt);
+  }
+
   #attempt(): void {
     this.#attempts += 1;
     // After a failed attempt, another connection is waited for in line: an immediate one may be just as dead.
-    const borrowed = this.#attempts === 1 ? this.#source.tryBorrow() : undefined;
+    const borrowed = this.#attempts === 1 ? this.#source.tryBorrow(this.#options) : undefined;
     if (borrowed === undefined) this.#wait();
     else this.#send(borrowed);
   }
@@ -190,7 +250,8 @@ export class ActiveCall extends Call implements TimedCall {
     this.#state = 'waiting';
     const waiting = new AbortController();
     this.#waiting = waiting;
-    this.#source.borrow(this.timeoutMs > 0 ? this.#remainingMs() : undefined, waiting.signal).then(
+    const timeoutMs = this.timeoutMs > 0 ? this.#remainingMs() : undefined;
+    this.#source.borrow(this.#options, timeoutMs, waiting.signal).then(
       (borrowed) => {
         this.#waiting = undefined;
         if (this.#state === 'over') borrowed.release();
@@ -210,6 +271,7 @@ export class ActiveCall extends Call implements TimedCall {
     const { upload } = this.#options;
     // The clock is read once for a call that is sent as it begins: nearly every one.
     const isFresh = this.#attempts === 1 && !this.#hasWaited;
+    this.#sentAt = isFresh ? this.startedAt : this.#clock.now();
     const remainingMs = timeoutMs === 0 || isFresh ? timeoutMs : this.#remainingMs();
     try {
       // What streams has no deadline as a whole: here, each step of the server's has.
@@ -279,13 +341,13 @@ export class ActiveCall extends Call implements TimedCall {
     const connection = this.#borrowed?.resource;
     connection?.cancel(this);
     const elapsedMs = this.#clock.now() - this.startedAt;
-    this.#fail(
-      new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.timeoutMs} ms`, {
-        peer: connection?.peer,
-        sent: true,
-        elapsedMs,
-      }),
-    );
+    const error = new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.timeoutMs} ms`, {
+      peer: connection?.peer,
+      sent: true,
+      elapsedMs,
+    });
+    this.#reportFailure(error);
+    this.#fail(error);
   }
 
   #onSignal(signal: AbortSignal): void {
@@ -294,13 +356,13 @@ export class ActiveCall extends Call implements TimedCall {
     const sent = this.#state === 'sent';
     if (this.#state === 'sent') connection?.cancel(this);
     this.#waiting?.abort(signal.reason);
-    this.#fail(
-      new PooledTcpError('PTCP_ABORTED', 'the caller’s signal fired', {
-        peer: connection?.peer,
-        sent,
-        cause: signal.reason,
-      }),
-    );
+    const error = new PooledTcpError('PTCP_ABORTED', 'the caller’s signal fired', {
+      peer: connection?.peer,
+      sent,
+      cause: signal.reason,
+    });
+    this.#reportFailure(error);
+    this.#fail(error);
   }
 
   #fail(error: PooledTcpError): void {

@@ -7,7 +7,7 @@ import type { OutgoingMessage } from '../protocol/messages.js';
 import type { CallDeadlines } from './call-deadlines.js';
 import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
 
-export interface LeaseHooks {
+export interface LeaseHooks extends Pick<ConnectionSource, 'answered' | 'failed'> {
   settled(isFailure: boolean): void;
   started(): void;
 }
@@ -98,6 +98,14 @@ export class ClientLease implements ConnectionSource {
   settled(isFailure: boolean, call: Call): void {
     this.#calls.delete(call);
     this.#hooks.settled(isFailure);
+  }
+
+  answered(connection: ClientConnection, sentAt: number): void {
+    this.#hooks.answered(connection, sentAt);
+  }
+
+  failed(connection: ClientConnection, error: PooledTcpError, sentAt: number): void {
+    this.#hooks.failed(connection, error, sentAt);
   }
 
   /** A lease has one connection: what fails on it fails. */

@@ -11,10 +11,20 @@ import type { PoolSettings } from '../pool/settings.js';
 import { sumGauges } from '../pool/stats.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import { outcomeOfFailure } from './call-outcome.js';
-import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
+import {
+  ActiveCall,
+  type CallOptions,
+  type ConnectionSource,
+  type FailedAttempt,
+  type ReplyObserver,
+  type RunningCall,
+} from './active-call.js';
 import { CallDeadlines } from './call-deadlines.js';
 import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
+import { Hedge } from './hedge.js';
+import { HedgedCall } from './hedged-call.js';
+import { RetryBudget } from './retry-budget.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
 import type { ClientStats } from './stats.js';
 
@@ -24,6 +34,9 @@ const CONNECTION_FAILURES: readonly PooledTcpErrorCode[] = [
   'PTCP_HEARTBEAT_TIMEOUT',
   'PTCP_WRITE_OVERFLOW',
 ];
+
+/** Draws at the balancer for an endpoint that is to be another one. */
+const MAX_DRAWS = 3;
 
 export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
@@ -38,6 +51,7 @@ export interface ClientEvents {
 }
 
 export interface LeaseOptions {
+  readonly key?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly origin?: Error | undefined;
@@ -55,6 +69,8 @@ export class Client implements ConnectionSource {
   #requests = 0;
   #failures = 0;
   #retries = 0;
+  #hedged = 0;
+  readonly #budget: RetryBudget | undefined;
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #destroyReason: PooledTcpError | undefined;
@@ -65,6 +81,10 @@ export class Client implements ConnectionSource {
     this.#limits = Object.freeze({ min: settings.pool.min, max: settings.pool.max });
     this.#clock = clock;
     this.#deadlines = new CallDeadlines(clock);
+    const { retry } = settings;
+    if (retry !== false) {
+      this.#budget = new RetryBudget({ ratio: retry.budgetRatio, minPerSecond: retry.budgetMinPerSecond });
+    }
     this.#logger = logger;
     const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
     this.#cluster = new Cluster({
@@ -116,11 +136,41 @@ export class Client implements ConnectionSource {
   }
 
   /** Starts a request; replies go to the observer. */
-  call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): ActiveCall {
+  call(message: OutgoingMessage, observer: ReplyObserver, options: CallOptions): RunningCall {
     this.#requests += 1;
+    const { hedge } = this.settings;
+    const mayHedge = options.idempotent === true && options.key === undefined && options.upload === undefined;
+    if (hedge !== false && mayHedge && this.#budget !== undefined)
+      return this.#hedge(message, observer, options, hedge.delayMs, this.#budget);
     const call = new ActiveCall(this.#clock, this, message, observer, options, this.#deadlines);
+    this.#budget?.requested(call.startedAt);
     call.start();
     return call;
+  }
+
+  #hedge(
+    message: OutgoingMessage,
+    observer: ReplyObserver,
+    options: CallOptions,
+    delayMs: number,
+    budget: RetryBudget,
+  ): RunningCall {
+    const startedAt = this.#clock.now();
+    budget.requested(startedAt);
+    let first: ActiveCall | undefined;
+    const begin = (attemptObserver: ReplyObserver): RunningCall => {
+      const isSecond = first !== undefined;
+      if (isSecond) this.#hedged += 1;
+      // Both share the caller's time.
+      const passedMs = isSecond ? this.#clock.now() - startedAt : 0;
+      const timeoutMs = options.timeoutMs === 0 ? 0 : Math.max(1, options.timeoutMs - passedMs);
+      const attemptOptions = isSecond ? { ...options, timeoutMs, avoid: first?.peer } : options;
+      const call = new ActiveCall(this.#clock, this, message, attemptObserver, attemptOptions, this.#deadlines);
+      first ??= call;
+      call.start();
+      return call;
+    };
+    return new HedgedCall(observer, begin, (second) => new Hedge(this.#clock, budget, delayMs, second));
   }
 
   /** Sends an event; resolves when its bytes have been given to the kernel. */
@@ -142,6 +192,12 @@ export class Client implements ConnectionSource {
       },
       settled: (isFailure) => {
         this.settled(isFailure);
+      },
+      answered: (connection, sentAt) => {
+        this.answered(connection, sentAt);
+      },
+      failed: (connection, error, sentAt) => {
+        this.failed(connection, error, sentAt);
       },
     });
   }
@@ -182,6 +238,7 @@ export class Client implements ConnectionSource {
       requests: this.#requests,
       failures: this.#failures,
       retries: this.#retries,
+      hedged: this.#hedged,
     });
   }
 
@@ -228,13 +285,26 @@ export class Client implements ConnectionSource {
 
   // ConnectionSource, for calls
 
-  tryBorrow(): Lease<ClientConnection> | undefined {
-    return this.#cluster.tryAcquire();
+  tryBorrow(options: CallOptions): Lease<ClientConnection> | undefined {
+    return options.avoid === undefined ? this.#cluster.tryAcquire(options) : this.#borrowElsewhere(options.avoid);
   }
 
-  borrow(timeoutMs: number | undefined, signal: AbortSignal): Promise<Lease<ClientConnection>> {
+  borrow({ key }: CallOptions, timeoutMs: number | undefined, signal: AbortSignal): Promise<Lease<ClientConnection>> {
     const { acquireTimeoutMs } = this.settings.pool;
-    return this.#cluster.acquire({ timeoutMs: Math.min(acquireTimeoutMs, timeoutMs ?? Infinity), signal });
+    return this.#cluster.acquire({ key, timeoutMs: Math.min(acquireTimeoutMs, timeoutMs ?? Infinity), signal });
+  }
+
+  /** A few draws at the balancer: what is drawn and not wanted is held meanwhile, so that it counts as busy. */
+  #borrowElsewhere(address: string): Lease<ClientConnection> | undefined {
+    const unwanted: Lease<ClientConnection>[] = [];
+    let lease = this.#cluster.tryAcquire();
+    while (lease?.resource.peer === address && unwanted.length < MAX_DRAWS) {
+      unwanted.push(lease);
+      lease = this.#cluster.tryAcquire();
+    }
+    const fallback = lease ?? unwanted.pop();
+    for (const other of unwanted) other.release();
+    return fallback;
   }
 
   settled(isFailure: boolean): void {
@@ -243,11 +313,25 @@ export class Client implements ConnectionSource {
 
   /**
    * What a dead connection had not sent goes to another. What a server refused goes elsewhere only where there is
-   * an elsewhere: to ask the same full server again would multiply its load.
+   * an elsewhere: to ask the same full server again would multiply its load. What may have reached a handler is sent
+   * again only if the caller allows it, and the budget does.
    */
-  mayRetry({ code }: PooledTcpError, connection: ClientConnection | undefined): boolean {
-    if (CONNECTION_FAILURES.includes(code)) return true;
-    return code === 'PTCP_SERVER_OVERLOADED' && (connection?.state !== 'ready' || this.#cluster.size > 1);
+  mayRetry(
+    { code, sent }: PooledTcpError,
+    connection: ClientConnection | undefined,
+    { isIdempotent, sentAttempts }: FailedAttempt,
+  ): boolean {
+    const { retry } = this.settings;
+    if (CONNECTION_FAILURES.includes(code)) {
+      if (!sent) return true;
+      return (
+        isIdempotent &&
+        retry !== false &&
+        sentAttempts <= retry.attempts &&
+        this.#budget?.tryRetry(this.#clock.now()) === true
+      );
+    }
+    return !sent && code === 'PTCP_SERVER_OVERLOADED' && (connection?.state !== 'ready' || this.#cluster.size > 1);
   }
 
   retried(): void {
@@ -259,14 +343,16 @@ export class Client implements ConnectionSource {
    *
    * @param sentAt when it was sent, waiting for a connection not included
    */
-  answered(connection: ClientConnection, sentAt: number, now: number): void {
-    this.#cluster.report(connection, 'answered', sentAt, now);
+  answered(connection: ClientConnection, sentAt: number): void {
+    // With one endpoint there is nothing to learn, and the clock is not read.
+    if (this.#cluster.size > 1) this.#cluster.report(connection, 'answered', sentAt, this.#clock.now());
   }
 
   /** An attempt has failed, whether or not it is made again; with the error of the connection, or of its time. */
-  failed(connection: ClientConnection, error: PooledTcpError, sentAt: number, now: number): void {
+  failed(connection: ClientConnection, error: PooledTcpError, sentAt: number): void {
+    if (this.#cluster.size < 2) return;
     const outcome = outcomeOfFailure(error, connection.state !== 'ready');
-    this.#cluster.report(connection, outcome, sentAt, now, `${error.message} (${error.code})`);
+    this.#cluster.report(connection, outcome, sentAt, this.#clock.now(), `${error.message} (${error.code})`);
   }
 
   #roundTripMs(address: string): number | null {

@@ -4,6 +4,7 @@ import {
   conflict,
   duration,
   group,
+  groupOrFalse,
   integer,
   refuse,
   resolveOptions,
@@ -14,6 +15,14 @@ import {
 import { balancerRule, type BalancerName } from '../cluster/balancers/balancers.js';
 import { ejectionRule, verifyEjection, type EjectionOptions, type EjectionSettings } from '../cluster/ejection.js';
 import { parseEndpoint, placeOf, type EndpointAddress } from '../cluster/endpoint-address.js';
+import {
+  hedgeRules,
+  retryRules,
+  type HedgeOptions,
+  type HedgeSettings,
+  type RetryOptions,
+  type RetrySettings,
+} from './retry-settings.js';
 import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
@@ -40,6 +49,10 @@ export interface PooledTcpClientOptions extends WireOptions {
   readonly balancer?: BalancerName | undefined;
   /** When an endpoint that goes on failing gets no calls for a while; false for never. */
   readonly ejection?: EjectionOptions | boolean | undefined;
+  /** Sending idempotent requests again that were lost; false for never. */
+  readonly retry?: RetryOptions | boolean | undefined;
+  /** A second attempt of idempotent requests that take long. Default false. */
+  readonly hedge?: HedgeOptions | boolean | undefined;
 }
 
 interface RawSettings extends WireSettings {
@@ -53,6 +66,8 @@ interface RawSettings extends WireSettings {
   backoff: BackoffSettings;
   balancer: BalancerName;
   ejection: EjectionSettings | false;
+  retry: RetrySettings | false;
+  hedge: HedgeSettings | false;
 }
 
 /** The same, resolved: defaults applied, rules checked, frozen. */
@@ -116,6 +131,15 @@ export const clientRules: OptionRules<RawSettings> = {
   backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
   balancer: balancerRule,
   ejection: ejectionRule,
+  retry: groupOrFalse({
+    text: 'Sending requests again that were lost after they were sent: those marked `idempotent`, within a budget.',
+    rules: retryRules,
+  }),
+  hedge: groupOrFalse({
+    text: 'A second attempt of idempotent requests that take long, within the same budget.',
+    rules: hedgeRules,
+    isOff: true,
+  }),
   ...wireRules,
 };
 
@@ -127,6 +151,8 @@ export const clientRules: OptionRules<RawSettings> = {
 export function resolveClientOptions(options: PooledTcpClientOptions): ClientSettings {
   const { endpoints, host, port, ...rest } = resolveOptions(clientRules, options);
   verifyEjection(rest.ejection);
+  if (rest.hedge !== false && rest.retry === false)
+    conflict('retry: false leaves no budget for hedge; leave retry out, or set retry.attempts to 0');
   return Object.freeze({
     ...rest,
     protocol: protocolOf(rest),

@@ -17,4 +17,6 @@ export interface ClientStats extends PoolGauges, PoolCounters {
   readonly failures: number;
   /** Requests sent again because the first attempt had not reached a server. */
   readonly retries: number;
+  /** Requests made a second time because no answer came for `hedge.delayMs`. */
+  readonly hedged: number;
 }

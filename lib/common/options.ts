@@ -113,10 +113,16 @@ export function group<S>(about: {
 }
 
 /** A group that `false` switches off. */
-export function groupOrFalse<S>(about: { text: string; rules: OptionRules<S> }): OptionRule<S | false> {
+export function groupOrFalse<S>(about: {
+  text: string;
+  rules: OptionRules<S>;
+  /** Off unless asked for. */
+  isOff?: boolean;
+}): OptionRule<S | false> {
   const inner = group(about);
   return {
     ...inner,
+    default: about.isOff === true ? false : inner.default,
     allowed: 'an object or false',
     check: (value, path) => {
       if (value === false) return false;

@@ -62,8 +62,6 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   /** Until the protocol is agreed on, the exchange takes what is received. */
   #hello: HelloExchange | undefined;
   #protocol: ClientProtocol | undefined;
-  /** The server takes no new calls on it. */
-  #isUnwanted = false;
   #serverIdleTimeoutMs = 0;
   /** What the server lets each stream send before it grants more. */
   #peerStreamWindowBytes = 0;
@@ -349,7 +347,18 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   goaway(notice: GoawayNotice): void {
-    this.#isUnwanted = true;
+    if (this.state === 'opening') {
+      this.destroy(
+        new PooledTcpError(
+          'PTCP_HANDSHAKE_FAILED',
+          `${this.peer} said goodbye right after the hello: ${notice.message}`,
+          {
+            peer: this.peer,
+          },
+        ),
+      );
+      return;
+    }
     this.drain();
     this.#events.goaway(notice);
   }
@@ -413,9 +422,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #becomeReady(): void {
-    if (!this.#connection.ready(true)) return;
-    if (this.#isUnwanted) this.drain();
-    this.#opened.resolve();
+    if (this.#connection.ready(true)) this.#opened.resolve();
   }
 
   #ready(): ClientProtocol {

@@ -211,12 +211,18 @@ export class PooledTcpClient
     options: RequestOptions = {},
   ): Promise<TResult> {
     const reply = new PromiseReply<TResult>(this.#route(pattern));
-    const { signal, metadata } = options;
+    const { signal, metadata, key, idempotent } = options;
     try {
       const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
       if (timeoutMs === undefined) return reply.promise;
       const upload = uploadSource(data, this.#logger);
-      this.#client.call(this.#message(pattern, data, metadata, upload), reply, { timeoutMs, signal, upload });
+      this.#client.call(this.#message(pattern, data, metadata, upload), reply, {
+        timeoutMs,
+        signal,
+        upload,
+        key,
+        idempotent,
+      });
     } catch (error) {
       // A bad option, or a dispatch hook that threw: a promise rejects, it does not throw.
       reply.fail(error);
@@ -241,7 +247,7 @@ export class PooledTcpClient
     return {
       [Symbol.asyncIterator]: () =>
         pull<TResult>(this.#route(pattern), (reply) => {
-          const { signal, metadata } = options;
+          const { signal, metadata, key, idempotent } = options;
           const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
           if (timeoutMs === undefined) return undefined;
           const upload = uploadSource(data, this.#logger);
@@ -249,6 +255,8 @@ export class PooledTcpClient
             timeoutMs,
             signal,
             upload,
+            key,
+            idempotent,
           });
         }),
     };
@@ -267,8 +275,8 @@ export class PooledTcpClient
    */
   async acquire(options: AcquireLeaseOptions = {}): Promise<PooledTcpLease> {
     const origin = new Error('acquired here');
-    const { timeoutMs, signal } = options;
-    const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, origin });
+    const { timeoutMs, signal, key } = options;
+    const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, key, origin });
     return new PooledTcpLease(lease, {
       message: (pattern, data, metadata, upload) => this.#message(pattern, data, metadata, upload),
       requestTimeoutMs: this.settings.requestTimeoutMs,

@@ -1,4 +1,4 @@
-import type { ActiveCall, ReplyObserver } from '../client/active-call.js';
+import type { RunningCall, ReplyObserver } from '../client/active-call.js';
 import { ItemQueue } from '../common/item-queue.js';
 import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { handlerFailed } from './promise-reply.js';
@@ -8,7 +8,7 @@ export class PullReply implements ReplyObserver {
   readonly keepsItems = true;
   readonly items: ItemQueue;
   readonly #route: string;
-  #call: ActiveCall | undefined;
+  #call: RunningCall | undefined;
 
   constructor(route: string) {
     this.#route = route;
@@ -19,7 +19,7 @@ export class PullReply implements ReplyObserver {
   }
 
   /** The call whose replies these are. */
-  attach(call: ActiveCall): void {
+  attach(call: RunningCall): void {
     this.#call = call;
   }
 

@@ -1,4 +1,4 @@
-import type { ActiveCall } from '../client/active-call.js';
+import type { RunningCall } from '../client/active-call.js';
 import { PullReply } from './pull-reply.js';
 
 /**
@@ -8,7 +8,7 @@ import { PullReply } from './pull-reply.js';
  */
 export async function* pull<T>(
   route: string,
-  start: (reply: PullReply) => ActiveCall | undefined,
+  start: (reply: PullReply) => RunningCall | undefined,
 ): AsyncGenerator<T, undefined> {
   const reply = new PullReply(route);
   const call = start(reply);

@@ -12,12 +12,21 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   /** Gives up when it fires; the server is told. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * The handler may run twice without harm: a request that was lost after it was sent is sent again, within `retry`, and
+   * one that takes long may be made a second time, as `hedge` says.
+   */
+  readonly idempotent?: boolean | undefined;
+  /** Sends requests with the same key to the same server, as long as it is there. */
+  readonly key?: string | undefined;
   /** Strings that travel beside the data; the handler reads them with `context.getMetadata()`. */
   readonly metadata?: Metadata | undefined;
 }
 
 /** Options of `PooledTcpClient.acquire()`. */
 export interface AcquireLeaseOptions {
+  /** Borrows at the server that requests with this key go to. */
+  readonly key?: string | undefined;
   /** Time to get a connection, in milliseconds. Default `pool.acquireTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
   /** Gives up waiting when it fires. */

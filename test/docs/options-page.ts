@@ -14,7 +14,7 @@ is refused with \`PTCP_OPTION_UNKNOWN\`, \`PTCP_OPTION_INVALID\` or \`PTCP_OPTIO
 silently. Durations end in \`Ms\` and are milliseconds, sizes end in \`Bytes\`. No duration is longer than
 ${group(MAX_TIMER_MS)}, which is what Node's timers can hold.
 
-A group that says "an object or false" is on by default. \`false\` switches it off, \`true\` means its defaults.`;
+A group that says "an object or false" is on by default, unless its default is \`false\`. \`false\` switches it off, \`true\` means its defaults.`;
 
 const CLIENT = `## Client
 
@@ -59,7 +59,7 @@ function tables(side: string, rules: Rules, prefix = ''): string[] {
 }
 
 function row(path: string, { default: value, allowed, text, rules }: OptionRule<unknown>): string {
-  const shown = rules === undefined ? show(value, path) : 'see below';
+  const shown = rules === undefined || value === false ? show(value, path) : 'see below';
   return `| \`${path}\` | ${shown} | ${cell(allowed.replace(/ from (\d+) to 2147483647$/, ', $1 or more'))} | ${cell(text)} |`;
 }
 
