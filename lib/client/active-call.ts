@@ -288,7 +288,8 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
   #startUpload(connection: ClientConnection, source: UploadSource): void {
     const upload = new Upload(this, connection, source, {
       progressed: () => {
-        this.#watchSilence();
+        // What the source sends is no sign of life of the server: a silence that is being watched goes on.
+        if (this.#timer === undefined || this.#upload?.isDue !== false) this.#watchSilence();
       },
       failed: (error) => {
         connection.cancel(this);
@@ -339,11 +340,11 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
   /** The time is up. */
   onDeadline(): void {
     const connection = this.#borrowed?.resource;
-    connection?.cancel(this);
+    const sent = connection?.cancel(this);
     const elapsedMs = this.#clock.now() - this.startedAt;
     const error = new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no reply within ${this.timeoutMs} ms`, {
       peer: connection?.peer,
-      sent: true,
+      sent: sent ?? true,
       elapsedMs,
     });
     this.#reportFailure(error);
@@ -353,8 +354,7 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
   #onSignal(signal: AbortSignal): void {
     const connection = this.#borrowed?.resource;
     // On a connection that lives on, what was written leaves, even if the cancel leaves with it.
-    const sent = this.#state === 'sent';
-    if (this.#state === 'sent') connection?.cancel(this);
+    const sent = this.#state === 'sent' && connection?.cancel(this) !== false;
     this.#waiting?.abort(signal.reason);
     const error = new PooledTcpError('PTCP_ABORTED', 'the caller’s signal fired', {
       peer: connection?.peer,

@@ -16,6 +16,9 @@ interface Line {
   readonly alarm: Alarm;
 }
 
+/** Lines that may stand empty, waiting for their timer, before they are looked through. */
+const SPARE_LINES = 32;
+
 /**
  * The deadlines of calls. Those with the same timeout stand in one line with one timer, set to the first of them, so
  * that beginning and ending a call costs no timer: with one each, timers were a sixth of what a call cost the client.
@@ -25,6 +28,7 @@ export class CallDeadlines {
   readonly #lines = new Map<number, Line>();
   /** Nearly every call has the timeout of the one before. */
   #recent: Line | undefined;
+  #sweepFrom = SPARE_LINES;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -50,7 +54,18 @@ export class CallDeadlines {
     for (const { alarm } of this.#lines.values()) alarm.clear();
   }
 
+  /** Where each call has a time of its own, what is left of another deadline, lines are left empty at once. */
+  #sweep(): void {
+    for (const [timeoutMs, { calls, alarm }] of this.#lines) {
+      if (calls.size > 0) continue;
+      alarm.clear();
+      this.#lines.delete(timeoutMs);
+    }
+    this.#sweepFrom = Math.max(this.#lines.size * 2, SPARE_LINES);
+  }
+
   #open(timeoutMs: number): Line {
+    if (this.#lines.size >= this.#sweepFrom) this.#sweep();
     const calls = new LinkedList<TimedCall>();
     const alarm: Alarm = new Alarm(this.#clock, () => {
       const now = this.#clock.now();
@@ -64,10 +79,11 @@ export class CallDeadlines {
         first.onDeadline();
       }
       // A line of its own for every odd timeout would stay for ever.
-      this.#lines.delete(timeoutMs);
-      if (this.#recent?.timeoutMs === timeoutMs) this.#recent = undefined;
+      // Unless a call that ended just now began another, for which lines were looked through.
+      if (this.#lines.get(timeoutMs) === line) this.#lines.delete(timeoutMs);
+      if (this.#recent === line) this.#recent = undefined;
     });
-    const line = { timeoutMs, calls, alarm };
+    const line: Line = { timeoutMs, calls, alarm };
     this.#lines.set(timeoutMs, line);
     return line;
   }

@@ -11,7 +11,7 @@ export interface UploadSource {
 }
 
 export interface UploadEvents {
-  /** Something was sent, or the source is done: whose turn it is may have changed. */
+  /** Something was sent, the source is done, or there is room again: whose turn it is may have changed. */
   progressed(): void;
   /** A value could not be sent. */
   failed(error: PooledTcpError): void;
@@ -24,6 +24,8 @@ export class Upload implements ItemSink {
   readonly #stream: OutgoingStream;
   readonly #events: UploadEvents;
   #isOpen = true;
+  /** Waits for room, to say whose turn it is then. */
+  #isAwaitingRoom = false;
   #stop: (() => void) | undefined;
 
   constructor(call: Call, connection: ClientConnection, source: UploadSource, events: UploadEvents) {
@@ -59,13 +61,18 @@ export class Upload implements ItemSink {
       return;
     }
     this.#events.progressed();
+    this.#awaitRoom();
   }
 
   complete(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#stream.finish(() => {
-      this.#connection.endStream(this.#call);
+      try {
+        this.#connection.endStream(this.#call);
+      } catch (error) {
+        this.#events.failed(error as PooledTcpError);
+      }
     });
     this.#events.progressed();
   }
@@ -75,7 +82,11 @@ export class Upload implements ItemSink {
     if (!this.#isOpen) return;
     const message = describeCause(error);
     this.#stream.drop();
-    this.#connection.endStream(this.#call, { error: message });
+    try {
+      this.#connection.endStream(this.#call, { error: message });
+    } catch {
+      // No room for the message, or too long a one: the cancel that follows stops the handler as well.
+    }
     this.#events.failed(
       new PooledTcpError('PTCP_SOURCE_FAILED', `the source of the request failed: ${message}`, { cause: error }),
     );
@@ -87,5 +98,15 @@ export class Upload implements ItemSink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#stop?.();
+  }
+
+  /** Room may come without a word from the server, when the socket drains: then it is the source's turn again. */
+  #awaitRoom(): void {
+    if (this.#isAwaitingRoom || !this.#isOpen || this.#stream.isWritable) return;
+    this.#isAwaitingRoom = true;
+    void this.#stream.whenWritable().then(() => {
+      this.#isAwaitingRoom = false;
+      if (this.#isOpen) this.#events.progressed();
+    });
   }
 }

@@ -195,10 +195,16 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     await this.#written();
   }
 
-  /** The caller is not interested any more: nothing further is delivered to the call. */
-  cancel(call: Call): void {
-    if (this.#calls.take(call.id) !== call) return;
+  /**
+   * The caller is not interested any more: nothing further is delivered to the call.
+   *
+   * @returns whether the request can have reached a handler
+   */
+  cancel(call: Call): boolean {
+    if (this.#calls.take(call.id) !== call) return true;
+    const isUnsent = this.#isUnsent(call);
     if (this.#connection.state !== 'closed') this.#protocol?.cancel(call.id);
+    return !isUnsent;
   }
 
   /** Calls back when the connection closes; the returned function takes that back. */
@@ -270,7 +276,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     // A connection that never opened is reported by open() alone.
     this.#opened.promise.catch(() => undefined);
     const calls = this.#calls.drain();
-    const held = new Set(calls.filter(({ id }) => this.#protocol?.isHeld(id)));
+    const unsent = new Set(calls.filter((call) => this.#isUnsent(call)));
     this.#protocol?.closed();
     // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
     this.#events.closed(reason);
@@ -279,7 +285,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       call.onFailure(
         new PooledTcpError(reason.code, reason.message, {
           peer: this.peer,
-          sent: this.#connection.hasLeft(call.flush) && !held.has(call),
+          sent: this.#connection.hasLeft(call.flush) && !unsent.has(call),
           cause: reason.cause,
         }),
       );
@@ -423,6 +429,11 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   #becomeReady(): void {
     if (this.#connection.ready(true)) this.#opened.resolve();
+  }
+
+  /** What is kept back of a call that streams are its items: its request, which has no data, has left. */
+  #isUnsent(call: Call): boolean {
+    return call.outgoing === undefined && this.#protocol?.isHeld(call.id) === true;
   }
 
   #ready(): ClientProtocol {

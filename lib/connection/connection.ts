@@ -103,14 +103,14 @@ export class Connection implements MessageWriter {
     return this.output.length + this.#transport.pendingBytes;
   }
 
-  /** Whether the socket keeps up with what is written. */
+  /** Whether the socket keeps up with what is written. Nobody needs to wait for a closed one. */
   get isWritable(): boolean {
-    return this.pendingBytes < WRITABLE_BELOW_BYTES;
+    return this.#state === 'closed' || this.pendingBytes < WRITABLE_BELOW_BYTES;
   }
 
   /** Calls back once it does again, or the connection is closed. */
   whenWritable(callback: () => void): void {
-    if (this.isWritable || this.#state === 'closed') callback();
+    if (this.isWritable) callback();
     else this.#awaitingRoom.push(callback);
   }
 
@@ -258,7 +258,7 @@ export class Connection implements MessageWriter {
   }
 
   #wakeWriters(): void {
-    if (this.#awaitingRoom.length === 0 || (!this.isWritable && this.#state !== 'closed')) return;
+    if (this.#awaitingRoom.length === 0 || !this.isWritable) return;
     const callbacks = this.#awaitingRoom;
     this.#awaitingRoom = [];
     for (const callback of callbacks) callback();

@@ -11,6 +11,7 @@ export interface StreamWriter {
   /** @returns what the value takes of the credit, in bytes */
   item(id: CallId, data: unknown): number;
   encodeItem(id: CallId, data: unknown): EncodedMessage;
+  /** Writes an item whose bytes are held; it is not for the stream to release them any more. */
   writeEncoded(id: CallId, item: EncodedMessage): void;
   /** @throws PooledTcpError `PTCP_WRITE_OVERFLOW` */
   hold(bytes: number): void;
@@ -29,6 +30,8 @@ export class OutgoingStream {
   /** What ends the stream, once nothing waits any more. */
   #tail: (() => void) | undefined;
   #awaiting: (() => void)[] = [];
+  /** The writer will call back. */
+  #isWatching = false;
   #isOver = false;
 
   constructor(id: CallId, writer: StreamWriter, initialCredit: number) {
@@ -46,11 +49,7 @@ export class OutgoingStream {
     if (this.isWritable) return Promise.resolve();
     return new Promise((resolve) => {
       this.#awaiting.push(resolve);
-      if (!this.#writer.isWritable) {
-        this.#writer.whenWritable(() => {
-          this.#wake();
-        });
-      }
+      this.#watchWriter();
     });
   }
 
@@ -83,7 +82,6 @@ export class OutgoingStream {
     for (const item of this.#waiting) {
       if (this.#credit <= 0) break;
       this.#credit -= item.bytes;
-      this.#writer.hold(-item.bytes);
       this.#writer.writeEncoded(this.#id, item);
       sent += 1;
     }
@@ -107,9 +105,23 @@ export class OutgoingStream {
   }
 
   #wake(): void {
-    if (this.#awaiting.length === 0 || !this.isWritable) return;
+    if (this.#awaiting.length === 0) return;
+    if (!this.isWritable) {
+      // There may be credit by now, and no room in the socket any more: both must be waited for, in any order.
+      this.#watchWriter();
+      return;
+    }
     const awaiting = this.#awaiting;
     this.#awaiting = [];
     for (const resolve of awaiting) resolve();
+  }
+
+  #watchWriter(): void {
+    if (this.#isWatching || this.#writer.isWritable) return;
+    this.#isWatching = true;
+    this.#writer.whenWritable(() => {
+      this.#isWatching = false;
+      this.#wake();
+    });
   }
 }

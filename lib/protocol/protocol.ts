@@ -22,6 +22,7 @@ export interface Protocol {
   item(id: CallId, data: unknown): number;
   /** The same value as bytes, to be written once there is credit. */
   encodeItem(id: CallId, data: unknown): EncodedMessage;
+  /** Writes what {@link encodeItem} made, whose bytes the caller holds, and releases them. Never throws for want of room. */
   writeEncoded(id: CallId, item: EncodedMessage): void;
   /** The stream, or the call, is over without a further value. */
   completed(id: CallId): void;

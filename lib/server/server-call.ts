@@ -56,6 +56,7 @@ export class ServerCall implements ItemSink {
   readonly #replies: CallReplies;
   #state: ServerCallState = 'running';
   #stream: OutgoingStream | undefined;
+  #isStreaming = false;
   #abort: AbortController | undefined;
   #cancelReason: Error | undefined;
   #onCancel: (() => void) | undefined;
@@ -85,7 +86,7 @@ export class ServerCall implements ItemSink {
 
   /** Whether it has answered with a first item: from then on the time between items counts, at the client. */
   get isStreaming(): boolean {
-    return this.#stream !== undefined;
+    return this.#isStreaming;
   }
 
   /** When the caller gives up, in milliseconds since the epoch, where it said. */
@@ -118,7 +119,9 @@ export class ServerCall implements ItemSink {
 
   /** One value; more may follow. */
   item(data: unknown): void {
-    if (this.#state === 'running') this.#replies.sendItem(this, this.#open(), data);
+    if (this.#state !== 'running') return;
+    this.#isStreaming = true;
+    this.#replies.sendItem(this, this.#open(), data);
   }
 
   /** The only or last value. */

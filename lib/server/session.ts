@@ -246,10 +246,11 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   cancel(id: CallId): void {
+    // Also of a call that has been answered: a part of the answer may be kept back.
+    this.#protocol.cancelled(id);
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#forget(call);
-    this.#protocol.cancelled(id);
     call.cancel(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
     this.#endIfDrained();
   }

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { PooledTcpError } from '../../lib/errors/pooled-tcp-error.js';
 import { parseHello, parseHelloAnswer } from '../../lib/protocol/hello.js';
 import { messagePackCodec } from '../../lib/protocol/msgpack-codec.js';
-import { FLAG, PAYLOAD, TYPE } from '../../lib/protocol/native/format.js';
-import { chunksOf } from '../support/bytes.js';
+import { FLAG, FRAGMENT_FLAG, PAYLOAD, TYPE } from '../../lib/protocol/native/format.js';
+import { chunksOf, everySplit } from '../support/bytes.js';
+import { runs } from '../support/runs.js';
 import {
   message,
   nativeFrame,
@@ -66,11 +67,48 @@ function traffic(who: Receiver): Buffer {
   wire.client.cancel(1);
   wire.client.ping(2);
   wire.server.item(1, 'x');
+  if (who.startsWith('native')) nativeTraffic(wire);
   wire.server.response(1, { b: null });
   wire.server.failure(3, 'handler', { message: 'm' });
   wire.server.completed(4);
   wire.server.goaway({ code: 'PTCP_FRAME_TOO_LARGE', message: 'm' });
   return (who.includes('server') ? wire.clientWriter : wire.serverWriter).take();
+}
+
+/** What only the native protocol has: streams towards the server, credit, fragments. */
+function nativeTraffic({ client, server, clientWriter, serverWriter }: ReturnType<typeof nativeWire>): void {
+  client.request(5, { ...message('upload'), isStreaming: true }, 0);
+  client.item(5, { n: 1 });
+  client.item(5, Buffer.from('raw'));
+  client.completed(5);
+  client.failure(6, 'source');
+  client.pong(3);
+  client.credit(5, 100);
+  server.credit(5, 100);
+  server.push('quote', 1);
+  server.ping(4);
+  server.pong(2);
+  for (const { output } of [clientWriter, serverWriter])
+    output.append(inFragments(nativeFrame(TYPE.pong, 0, uint32(8))));
+}
+
+/** A frame in pieces of three bytes, with pings between, after one that is called off. */
+function inFragments(frame: Buffer): Buffer {
+  const ping = nativeFrame(TYPE.ping, 0, uint32(7));
+  const pieces = chunksOf(frame.subarray(4), [3]);
+  return Buffer.concat([
+    nativeFrame(TYPE.fragment, PAYLOAD.raw | FRAGMENT_FLAG.first, uint32(50), 'abc'),
+    nativeFrame(TYPE.fragment, FRAGMENT_FLAG.dropped),
+    ...pieces.flatMap((piece, i) => [
+      nativeFrame(
+        TYPE.fragment,
+        PAYLOAD.raw | (i === 0 ? FRAGMENT_FLAG.first : 0),
+        ...(i === 0 ? [uint32(frame.length - 4)] : []),
+        piece,
+      ),
+      ping,
+    ]),
+  ]);
 }
 
 const mutation = fc.record({
@@ -124,7 +162,7 @@ describe('whatever a peer sends', () => {
       fc.property(receivers, noise, cuts, (who, bytes, sizes) => {
         receive(who, chunksOf(bytes, sizes));
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 
@@ -136,7 +174,7 @@ describe('whatever a peer sends', () => {
         const code = receive(who, chunksOf(bytes, sizes));
         accepted.add(code ?? 'accepted');
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
     // The mutations reach far enough to matter.
     expect(accepted.size).toBeGreaterThanOrEqual(4);
@@ -144,6 +182,39 @@ describe('whatever a peer sends', () => {
 
   it('is taken whole when nothing is changed', () => {
     for (const who of Object.keys(RECEIVERS) as Receiver[]) expect(receive(who, [traffic(who)])).toBeUndefined();
+  });
+
+  it.each(['native server', 'native client'] as const)('is the same for a %s wherever it is cut', (who) => {
+    const end = who === 'native server' ? 'server' : 'client';
+    const hearing = (chunks: readonly Buffer[]) => {
+      const wire = nativeWire();
+      for (const chunk of chunks) wire[end].receive(chunk);
+      return end === 'server' ? wire.serverHeard : wire.clientHeard;
+    };
+    const bytes = traffic(who);
+    const whole = hearing([bytes]);
+    expect(new Set(whole.map(([method]) => method)).size).toBeGreaterThanOrEqual(8);
+    for (const chunks of everySplit(bytes)) expect(hearing(chunks)).toEqual(whole);
+  });
+
+  it('is taken or refused with an error of ours when its frames come in another order', () => {
+    const framesOf = (bytes: Buffer): Buffer[] => {
+      const frames: Buffer[] = [];
+      for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32BE(at))
+        frames.push(bytes.subarray(at, at + 4 + bytes.readUInt32BE(at)));
+      return frames;
+    };
+    const native = fc.constantFrom<Receiver[]>('native server', 'native client');
+    const shuffled = native.chain((who) => {
+      const frames = framesOf(traffic(who));
+      return fc.tuple(fc.constant(who), fc.shuffledSubarray([...frames, ...frames]));
+    });
+    fc.assert(
+      fc.property(shuffled, ([who, frames]) => {
+        receive(who, [Buffer.concat(frames)]);
+      }),
+      { numRuns: runs(1000) },
+    );
   });
 
   it('is taken or refused with an error of ours when it is a well-formed native frame with any content', () => {
@@ -158,11 +229,11 @@ describe('whatever a peer sends', () => {
       }),
     );
     const flags = fc.tuple(
-      fc.subarray(Object.values(FLAG)),
+      fc.subarray([...Object.values(FLAG), ...Object.values(FRAGMENT_FLAG)]),
       fc.constantFrom<number[]>(...Object.values(PAYLOAD), 5, 15),
     );
     const frame = fc
-      .tuple(fc.constantFrom<number[]>(0, 12, ...Object.values(TYPE)), flags, fc.array(field, { maxLength: 5 }))
+      .tuple(fc.constantFrom<number[]>(0, 14, ...Object.values(TYPE)), flags, fc.array(field, { maxLength: 5 }))
       .map(([type, [optional, payload], fields]) =>
         nativeFrame(
           type,
@@ -174,7 +245,7 @@ describe('whatever a peer sends', () => {
       fc.property(fc.constantFrom<Receiver[]>(...NATIVE), fc.array(frame, { maxLength: 6 }), (who, frames) => {
         receive(who, [Buffer.concat(frames)]);
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
   });
 
@@ -187,7 +258,7 @@ describe('whatever a peer sends', () => {
           expect(receive(who, packets.map(nestFrameOf))).toBeUndefined();
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -207,7 +278,7 @@ describe('whatever a peer sends', () => {
         never(() => parseHello(packet));
         never(() => parseHelloAnswer(packet));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 });

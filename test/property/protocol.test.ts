@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { FAILURES, type FailureKind, type Metadata } from '../../lib/protocol/messages.js';
 import type { ClientProtocol, ServerProtocol } from '../../lib/protocol/protocol.js';
 import { chunksOf } from '../support/bytes.js';
+import { runs } from '../support/runs.js';
 import { message, nativeWire, nestJsonWire, type Heard } from '../unit/protocol/harness.js';
 
 /** As JSON hands it on: what a peer can be expected to receive. */
@@ -11,6 +12,8 @@ const json = fc
   .map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 const buffer = fc.uint8Array({ maxLength: 50 }).map((array) => Buffer.from(array));
 const id = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+/** Of a stream: 0 is the id of fragments. */
+const streamId = fc.integer({ min: 1, max: 2 ** 32 - 1 });
 const route = fc.oneof(fc.constantFrom('sum', 'orders.created', '{"cmd":"é"}', ''), fc.string({ unit: 'grapheme' }));
 const metadata: fc.Arbitrary<Metadata | undefined> = fc.option(
   fc.dictionary(fc.string(), fc.string(), { maxKeys: 3 }),
@@ -40,6 +43,34 @@ function clientSteps(data: fc.Arbitrary<unknown>): fc.Arbitrary<Step<ClientProto
     fc.tuple(route, data, metadata).map(([pattern, value, extra]) => ({
       act: (client: ClientProtocol) => client.event(message(pattern, value, extra)),
       heard: ['event', pattern, value, extra] as const,
+    })),
+    fc.tuple(id, route).map(([call, pattern]) => ({
+      act: (client: ClientProtocol) => {
+        client.request(call, { ...message(pattern), isStreaming: true }, 0);
+      },
+      heard: ['request', call, pattern, undefined, undefined, undefined, 'streaming'] as const,
+    })),
+    fc.tuple(id, data).map(([call, value]) => ({
+      act: (client: ClientProtocol) => client.item(call, value),
+      heard: ['item', call, value] as const,
+    })),
+    id.map((call) => ({
+      act: (client: ClientProtocol) => {
+        client.completed(call);
+      },
+      heard: ['end', call] as const,
+    })),
+    fc.tuple(id, data).map(([call, value]) => ({
+      act: (client: ClientProtocol) => {
+        client.failure(call, value);
+      },
+      heard: ['failure', call, 'handler', value] as const,
+    })),
+    fc.tuple(streamId, id).map(([call, bytes]) => ({
+      act: (client: ClientProtocol) => {
+        client.credit(call, bytes);
+      },
+      heard: ['credit', call, bytes] as const,
     })),
     id.map((call) => ({
       act: (client: ClientProtocol) => {
@@ -77,6 +108,12 @@ function serverSteps(data: fc.Arbitrary<unknown>): fc.Arbitrary<Step<ServerProto
       },
       heard: ['failure', call, why, value] as const,
     })),
+    fc.tuple(streamId, id).map(([call, bytes]) => ({
+      act: (server: ServerProtocol) => {
+        server.credit(call, bytes);
+      },
+      heard: ['credit', call, bytes] as const,
+    })),
     fc.tuple(route, data).map(([pattern, value]) => ({
       act: (server: ServerProtocol) => {
         server.push(pattern, value);
@@ -106,7 +143,7 @@ describe('any sequence of messages, however the stream is cut', () => {
 
         expect(serverHeard).toEqual(steps.map(({ heard }) => heard));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -120,7 +157,7 @@ describe('any sequence of messages, however the stream is cut', () => {
 
         expect(clientHeard).toEqual(steps.map(({ heard }) => heard));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -142,7 +179,87 @@ describe('any sequence of messages, however the stream is cut', () => {
         wire.client.end();
         expect(wire.clientHeard).toEqual(requests.map(([call, , data]) => ['response', call, data]));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
+
+/** What is done to one end, with messages of which some are large enough for fragments. */
+const act = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('send' as const), id: fc.nat({ max: 2 }), isLarge: fc.boolean() }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), id: fc.nat({ max: 2 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('carry' as const), bytes: fc.integer({ min: 1, max: 90_000 }) }),
+  },
+);
+/** The same objects over and over: what differs is the number in front. */
+const FILLING = 'x'.repeat(160_000);
+
+describe.each(['client', 'server'] as const)(
+  'large and small messages of a %s, and calls given up at any byte',
+  (from) => {
+    it('leave the connection in step: each call in order, without a gap up to where it was given up', () => {
+      fc.assert(
+        fc.property(fc.array(act, { maxLength: 14 }), (acts) => {
+          const wire = nativeWire();
+          const [sender, receiver] = from === 'client' ? [wire.client, wire.server] : [wire.server, wire.client];
+          const [out, back, heard] =
+            from === 'client'
+              ? [wire.clientWriter, wire.serverWriter, wire.serverHeard]
+              : [wire.serverWriter, wire.clientWriter, wire.clientHeard];
+          let underWay = Buffer.alloc(0);
+          const carry = (bytes: number): void => {
+            underWay = Buffer.concat([underWay, out.take()]);
+            receiver.receive(underWay.subarray(0, bytes));
+            underWay = underWay.subarray(bytes);
+            sender.receive(back.take());
+          };
+          const sent = [0, 0, 0];
+          // Ids are not used again: a call that is given up is followed by another.
+          const generation = [0, 0, 0];
+          for (const action of acts) {
+            if (action.do === 'carry') {
+              carry(action.bytes);
+              continue;
+            }
+            const call = 1 + action.id + 3 * (generation[action.id] ?? 0);
+            if (action.do === 'send') {
+              const number = (sent[action.id] ?? 0) + 1;
+              sent[action.id] = number;
+              sender.item(call, `${number}${action.isLarge ? FILLING : ''}`);
+            } else {
+              if (from === 'client') wire.client.cancel(call);
+              else wire.server.cancelled(call);
+              sent[action.id] = 0;
+              generation[action.id] = (generation[action.id] ?? 0) + 1;
+            }
+          }
+          sender.flush();
+          sender.ping(99);
+          carry(Infinity);
+          receiver.end();
+
+          expect(heard.filter(([method]) => method === 'ping')).toEqual([['ping', 99]]);
+          expect(out.held).toBe(0);
+          const items = new Map<number, string[]>();
+          for (const [method, call, value] of heard) {
+            if (method !== 'item') continue;
+            const text = value as string;
+            expect([0, FILLING.length]).toContain(text.length - String(parseInt(text, 10)).length);
+            items.set(call as number, [...(items.get(call as number) ?? []), String(parseInt(text, 10))]);
+          }
+          for (const [call, numbers] of items) {
+            expect(numbers).toEqual(numbers.map((_, i) => String(i + 1)));
+            const place = (call - 1) % 3;
+            if (Math.floor((call - 1) / 3) === generation[place]) expect(numbers).toHaveLength(sent[place] ?? 0);
+          }
+        }),
+        { numRuns: runs(1_000) },
+      );
+    });
+  },
+);

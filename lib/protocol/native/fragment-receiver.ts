@@ -1,3 +1,4 @@
+import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { Accumulator } from '../../framing/accumulator.js';
 import type { PayloadDecoder } from '../codec.js';
 import { violation } from '../protocol.js';
@@ -20,7 +21,7 @@ export class FragmentReceiver {
 
   /**
    * @returns bytes to be acknowledged
-   * @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION`
+   * @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION`, `PTCP_FRAME_TOO_LARGE`
    */
   receive(frame: FrameReader): number {
     if (frame.flags & FRAGMENT_FLAG.dropped) {
@@ -49,8 +50,12 @@ export class FragmentReceiver {
 
   #begin(total: number): void {
     if (this.#total !== 0) throw violation('a message in fragments inside another');
-    if (total < HEAD_BYTES - LENGTH_BYTES || total > this.#maxFrameBytes - LENGTH_BYTES)
-      throw violation(`a message of ${total} bytes in fragments`);
+    if (total < HEAD_BYTES - LENGTH_BYTES) throw violation(`a message of ${total} bytes in fragments`);
+    if (total > this.#maxFrameBytes - LENGTH_BYTES)
+      throw new PooledTcpError(
+        'PTCP_FRAME_TOO_LARGE',
+        `a message of ${total + LENGTH_BYTES} bytes in fragments is larger than maxFrameBytes (${this.#maxFrameBytes})`,
+      );
     this.#total = total;
     this.#collected.expect(total);
   }

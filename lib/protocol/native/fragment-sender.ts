@@ -62,6 +62,11 @@ export class FragmentSender {
    */
   add(id: CallId | undefined, message: EncodedMessage, onGone?: () => void): void {
     this.#writer.hold(message.bytes);
+    this.adopt(id, message, onGone);
+  }
+
+  /** The same for a message whose bytes are held already. */
+  adopt(id: CallId | undefined, message: EncodedMessage, onGone?: () => void): void {
     const total = message.bytes - LENGTH_BYTES;
     const [head, ...rest] = message.parts;
     const parts = head === undefined ? rest : [head.subarray(LENGTH_BYTES), ...rest];

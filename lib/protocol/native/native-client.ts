@@ -80,21 +80,17 @@ export class NativeClientProtocol implements ClientProtocol {
 
   request(id: number, message: OutgoingMessage, timeoutMs: number): void {
     const flags = (timeoutMs > 0 ? FLAG.deadline : 0) | (message.isStreaming === true ? FLAG.stream : 0);
-    this.#write(TYPE.request, flags, message, (slab, at) => slab.writeUInt32BE(id, at), timeoutMs);
+    this.#write(TYPE.request, flags, message, { id, timeoutMs });
   }
 
   event(message: OutgoingMessage): Promise<void> | undefined {
     const gone = new Deferred();
-    const frameBytes = this.#write(
-      TYPE.event,
-      0,
-      message,
-      (_slab, at) => at,
-      0,
-      () => {
+    const frameBytes = this.#write(TYPE.event, 0, message, {
+      timeoutMs: 0,
+      onGone: () => {
         gone.resolve();
       },
-    );
+    });
     return frameBytes > 0 ? undefined : gone.promise;
   }
 
@@ -151,9 +147,7 @@ export class NativeClientProtocol implements ClientProtocol {
     type: number,
     typeFlags: number,
     { route, data, metadata }: OutgoingMessage,
-    id: (slab: Buffer, at: number) => number,
-    timeoutMs = 0,
-    onGone?: () => void,
+    { id, timeoutMs, onGone }: { readonly id?: number; readonly timeoutMs: number; readonly onGone?: () => void },
   ): number {
     const known = this.#patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
@@ -167,8 +161,9 @@ export class NativeClientProtocol implements ClientProtocol {
       flags,
       fieldBytes,
       (slab, start, isHeld) => {
+        let at = id === undefined ? start : slab.writeUInt32BE(id, start);
         // One that others overtake teaches the server nothing: they would use a number that it does not know yet.
-        let at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : number, id(slab, start));
+        at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : number, at);
         if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
         if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.min(Math.ceil(timeoutMs), MAX_DEADLINE_MS), at);
         if (metadataJson !== undefined)
@@ -176,7 +171,7 @@ export class NativeClientProtocol implements ClientProtocol {
         return at;
       },
       data,
-      undefined,
+      id,
       onGone,
     );
     // Only now is it on its way: a message that threw has taught the server nothing.
@@ -189,9 +184,12 @@ export class NativeClientProtocol implements ClientProtocol {
       case TYPE.response:
         this.#receiveResponse(frame);
         return;
-      case TYPE.item:
-        readItem(frame, this.#sink);
+      case TYPE.item: {
+        const broken = readItem(frame, this.#sink);
+        // The call has failed here, and nobody will give credit any more: the server must not wait for it.
+        if (broken !== undefined) this.cancel(broken);
         return;
+      }
       case TYPE.end:
         this.#sink.end(frame.uint32());
         return;

@@ -85,12 +85,13 @@ export class NativeEncoder {
     return assemble(type, this.#kind, 4, (slab, at) => slab.writeUInt32BE(number, at), body);
   }
 
-  /** Writes what {@link encodeNumber} made. */
+  /** Writes what {@link encodeNumber} made. Its bytes are held already, and no longer once they are in the output. */
   writeEncoded(id: CallId, message: EncodedMessage): void {
     if (message.bytes >= FRAGMENT_FROM_BYTES || this.#fragments.holds(id)) {
-      this.#fragments.add(id, message);
+      this.#fragments.adopt(id, message);
       return;
     }
+    this.#writer.hold(-message.bytes);
     for (const part of message.parts) this.#writer.output.append(part);
     this.#writer.schedule();
   }

@@ -10,13 +10,16 @@ export interface StreamSink {
   failure(id: number, kind: FailureKind, error: unknown): void;
 }
 
-export function readItem(frame: FrameReader, sink: StreamSink): void {
+/** @returns the id of a stream that cannot go on, since this item of it does not parse */
+export function readItem(frame: FrameReader, sink: StreamSink): number | undefined {
   const id = frame.uint32();
   const bytes = frame.frameBytes;
   const payload = frame.payloadOr((error) => {
     sink.failure(id, 'malformed', error.message);
   });
-  if (payload !== undefined) sink.item(id, payload.data, bytes);
+  if (payload === undefined) return id;
+  sink.item(id, payload.data, bytes);
+  return undefined;
 }
 
 /** @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION` */
