@@ -63,6 +63,12 @@ export class ItemQueue implements AsyncIterableIterator<unknown, undefined> {
     this.#finish({ isFailed: true, error });
   }
 
+  /** No more will come, although it has not ended: who still pulls gets the error, an observer nothing more. */
+  cutOff(error: unknown): void {
+    if (this.#observer !== undefined) this.abandon();
+    else this.fail(error);
+  }
+
   /** Pushes what is here and what comes. @returns false when another consumer has it */
   observe(observer: ItemObserver): boolean {
     if (this.#observer !== undefined || this.#pullers.length > 0) return false;

@@ -208,7 +208,8 @@ export class Connection implements MessageWriter {
     if (this.#transport.pendingBytes === 0) this.output.recycle();
     else this.output.forget();
     this.#settleWritten(undefined);
-    this.#wakeWriters();
+    // In a turn of their own: a source that never waits, and a peer that always takes, must not keep the loop to themselves.
+    if (this.#awaitingRoom.length > 0) setImmediate(this.#wakeWriters);
     if (this.#transport.pendingBytes > this.#maxPendingWriteBytes) {
       this.destroy(
         new PooledTcpError(
@@ -257,12 +258,12 @@ export class Connection implements MessageWriter {
     this.#wakeWriters();
   }
 
-  #wakeWriters(): void {
+  readonly #wakeWriters = (): void => {
     if (this.#awaitingRoom.length === 0 || !this.isWritable) return;
     const callbacks = this.#awaitingRoom;
     this.#awaitingRoom = [];
     for (const callback of callbacks) callback();
-  }
+  };
 
   #settleWritten(error: PooledTcpError | undefined): void {
     if (this.#awaitingFlush.length === 0) return;

@@ -17,6 +17,8 @@ export interface StreamWriter {
   hold(bytes: number): void;
 }
 
+const MAX_CREDIT_BYTES = 16 * 1024 * 1024;
+
 /**
  * The sending end of one stream. The receiver grants credit, in bytes; a value may be sent while any is left, so
  * that a value larger than the window still gets through. Without credit, values wait here as bytes: a source
@@ -77,7 +79,8 @@ export class OutgoingStream {
 
   /** The receiver has taken so many bytes. */
   credited(bytes: number): void {
-    this.#credit += bytes;
+    // However generous a peer is, so much is enough to be under way.
+    this.#credit = Math.min(this.#credit + bytes, Math.max(MAX_CREDIT_BYTES, this.#credit));
     let sent = 0;
     for (const item of this.#waiting) {
       if (this.#credit <= 0) break;

@@ -19,6 +19,9 @@ export const MIN_FRAME_BYTES = 1024;
 /** The window of a peer that does not name one. */
 const DEFAULT_STREAM_WINDOW_BYTES = 64 * 1024;
 
+/** More than this is not sent ahead, whatever the peer would take. */
+const MAX_STREAM_WINDOW_BYTES = 16 * 1024 * 1024;
+
 /** What the client says about itself. */
 export interface Hello {
   readonly versions: readonly number[];
@@ -112,7 +115,8 @@ export function parseHelloAnswer(packet: unknown): HelloAnswer {
 }
 
 function windowOf({ streamWindowBytes }: Record<string, unknown>): number {
-  return isCount(streamWindowBytes) && streamWindowBytes > 0 ? streamWindowBytes : DEFAULT_STREAM_WINDOW_BYTES;
+  if (!isCount(streamWindowBytes) || streamWindowBytes === 0) return DEFAULT_STREAM_WINDOW_BYTES;
+  return Math.min(streamWindowBytes, MAX_STREAM_WINDOW_BYTES);
 }
 
 function refusal(error: unknown): PooledTcpError {

@@ -187,7 +187,9 @@ export class ServerCall implements ItemSink {
   #end(send: () => void): void {
     if (this.#state !== 'running') return;
     this.#state = 'ending';
-    this.incoming?.abandon();
+    this.incoming?.cutOff(
+      new PooledTcpError('PTCP_ABORTED', 'the call has been answered without the rest of its stream'),
+    );
     if (this.#stream === undefined) {
       this.#state = 'over';
       send();
