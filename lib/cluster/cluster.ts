@@ -16,6 +16,7 @@ import { createBalancer, type BalancerName } from './balancers/balancers.js';
 import { Latency, MeanLatency } from './balancers/latency.js';
 import { Standing, type EjectionSettings } from './ejection.js';
 import { Endpoint, type EndpointStats } from './endpoint.js';
+import { EndpointLog } from './endpoint-log.js';
 import { placeOf, type EndpointAddress, type EndpointPlace } from './endpoint-address.js';
 import type { EndpointResolver } from './resolver.js';
 import { Selection } from './selection.js';
@@ -316,8 +317,7 @@ export class Cluster<R extends object> {
   }
 
   #leave(endpoint: Endpoint<R>): void {
-    const { logger, name } = this.#options;
-    logger.log(`pool '${name}': ${endpoint.address} left the set, draining`);
+    endpoint.log.left();
     endpoint.isCandidate = false;
     endpoint.standing.stop();
     this.#leaving.add(endpoint);
@@ -329,8 +329,9 @@ export class Cluster<R extends object> {
   }
 
   #createEndpoint(target: Target, place: EndpointPlace): Endpoint<R> {
-    const { name, factory, pool: settings, backoff, clock } = this.#options;
+    const { name, factory, pool: settings, backoff, clock, logger } = this.#options;
     const { address } = target;
+    const log = new EndpointLog(logger, name, address);
     const pool = new Pool<R>(factory(target), {
       label: `${address} (pool '${name}')`,
       sharedLabel: `any endpoint of pool '${name}'`,
@@ -340,16 +341,16 @@ export class Cluster<R extends object> {
       random: this.#random,
       queue: this.#queue,
       servesAny: (): boolean => endpoint.isCandidate,
-      events: this.#poolEvents(address, () => endpoint),
+      events: this.#poolEvents(log, () => endpoint),
     });
-    const standing = this.#createStanding(address);
+    const standing = this.#createStanding(log);
     const latency = new Latency(this.#meanLatency);
-    const endpoint: Endpoint<R> = new Endpoint<R>({ target, pool, latency, standing }, place);
+    const endpoint: Endpoint<R> = new Endpoint<R>({ target, pool, latency, standing, log }, place);
     return endpoint;
   }
 
-  #createStanding(address: string): Standing {
-    const { logger, name, ejection, clock } = this.#options;
+  #createStanding(log: EndpointLog): Standing {
+    const { ejection, clock } = this.#options;
     return new Standing({
       settings: ejection,
       clock,
@@ -359,13 +360,10 @@ export class Cluster<R extends object> {
         this.#reselect();
       },
       ejected: (forMs, failures, reason) => {
-        const seconds = (forMs / 1_000).toFixed(1);
-        logger.warn(
-          `pool '${name}': ${address} is ejected for ${seconds} s after ${failures} failures in a row, the last: ${reason}; ${this.#out()} of ${this.#endpoints.length} endpoints are out`,
-        );
+        log.ejected(forMs, failures, reason, `${this.#out()} of ${this.#endpoints.length} endpoints are out`);
       },
       readmitted: (ejections) => {
-        logger.log(`pool '${name}': ${address} answers again and is back (ejections so far: ${ejections})`);
+        log.readmitted(ejections);
       },
     });
   }
@@ -423,44 +421,30 @@ export class Cluster<R extends object> {
     this.#reselect();
   }
 
-  #poolEvents(address: string, endpointOf: () => Endpoint<R>): PoolEvents<R> {
-    const { logger, name } = this.#options;
-    let isFailing = false;
+  #poolEvents(log: EndpointLog, endpointOf: () => Endpoint<R>): PoolEvents<R> {
     return {
       lent: () => {
         endpointOf().standing.lent();
       },
       created: (resource) => {
-        if (isFailing) logger.log(`pool '${name}': ${address} answers again`);
-        isFailing = false;
+        log.opened();
         this.#owners.set(resource, endpointOf());
         this.#setDown(endpointOf(), false);
         this.#notify();
       },
       closed: (_resource, reason, error) => {
-        if (reason === 'lost' && error !== undefined)
-          logger.warn(`pool '${name}': lost a connection: ${error.message} (${error.code})`);
-        if (reason === 'invalid')
-          logger.warn(`pool '${name}': a connection to ${address} gave no sign of life and was replaced`);
+        log.closed(reason, error);
         if ((reason === 'lost' || reason === 'invalid') && endpointOf().pool.size === 0)
           this.#setDown(endpointOf(), true);
         this.#notify();
       },
       dialFailed: (error, retryInMs, attempt) => {
-        isFailing = true;
-        const message = `pool '${name}': ${describeCause(error)}; attempt ${attempt}, the next in ${Math.round(retryInMs)} ms`;
-        // Each failure once at first, then ever more rarely: an outage must not flood the log.
-        if (Number.isInteger(Math.log2(attempt))) logger.warn(message);
-        else logger.debug?.(message);
+        log.dialFailed(error, retryInMs, attempt);
         if (endpointOf().pool.size === 0) this.#setDown(endpointOf(), true);
         this.#notify();
       },
-      leaked: (lease, heldMs, reclaimed) => {
-        const stack = lease.origin?.stack?.split('\n').slice(1).join('\n') ?? '';
-        const what = reclaimed ? 'was reclaimed' : 'may be leaking';
-        logger.error(
-          `pool '${name}': a lease on ${address} ${what} after ${Math.round(heldMs)} ms; it was acquired\n${stack}`,
-        );
+      leaked: (lease, heldMs, isReclaimed) => {
+        log.leaked(lease.origin, heldMs, isReclaimed);
       },
     };
   }
@@ -512,7 +496,7 @@ export class Cluster<R extends object> {
 
   #coldError(elapsedMs: number): PooledTcpError {
     const { name, pool } = this.#options;
-    const failures = this.#endpoints.map((endpoint) => endpoint.pool.lastFailure);
+    const failures = this.#endpoints.map((endpoint) => endpoint.pool.lastFailure?.error);
     const reasons = failures.filter((failure) => failure !== undefined).map(describeCause);
     const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : this.#resolveReason();
     return new PooledTcpError(

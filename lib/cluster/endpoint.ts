@@ -5,6 +5,7 @@ import type { Candidate } from './balancers/balancer.js';
 import type { Latency } from './balancers/latency.js';
 import type { Standing } from './ejection.js';
 import type { EndpointPlace } from './endpoint-address.js';
+import type { EndpointLog } from './endpoint-log.js';
 
 /**
  * - `ready`: has connections, or has had no reason to open one
@@ -27,6 +28,7 @@ export interface EndpointParts<R> {
   readonly pool: Pool<R>;
   readonly latency: Latency;
   readonly standing: Standing;
+  readonly log: EndpointLog;
 }
 
 /** One server: its pool, what is known about its answers, and whether it may get calls. */
@@ -35,6 +37,7 @@ export class Endpoint<R> implements Candidate {
   readonly pool: Pool<R>;
   readonly latency: Latency;
   readonly standing: Standing;
+  readonly log: EndpointLog;
   /** Lower is better: the others get calls only while none of these can. */
   priority = 0;
   weight = 1;
@@ -43,11 +46,12 @@ export class Endpoint<R> implements Candidate {
   /** Whether it may get calls; written by the selection. */
   isCandidate = false;
 
-  constructor({ target, pool, latency, standing }: EndpointParts<R>, place: EndpointPlace) {
+  constructor({ target, pool, latency, standing, log }: EndpointParts<R>, place: EndpointPlace) {
     this.target = target;
     this.pool = pool;
     this.latency = latency;
     this.standing = standing;
+    this.log = log;
     this.place(place);
   }
 

@@ -17,6 +17,8 @@ export interface MembersOptions<R> {
   readonly dates: Alarm;
   /** A member is out of the pool. */
   readonly closed: (member: Member<R>, reason: CloseReason, error: PooledTcpError | undefined) => void;
+  /** A member that was asked for a sign of life has given one, or has been closed for not giving one. */
+  readonly answered: () => void;
 }
 
 /** The open resources of a pool: which are free, which carry what, and how each comes to its end. */
@@ -48,6 +50,17 @@ export class Members<R> {
 
   get validating(): number {
     return this.#validating.size;
+  }
+
+  /** Free slots of members that are open and are lent as soon as they have given a sign of life. */
+  get slotsInQuestion(): number {
+    let slots = 0;
+    for (const member of this.#all) {
+      const { state } = member;
+      if (state === 'idle' || state === 'validating' || (state === 'active' && this.#isDoubtful(member)))
+        slots += this.slots - member.inFlight;
+    }
+    return slots;
   }
 
   /** Members that are not about to be closed. */
@@ -86,6 +99,7 @@ export class Members<R> {
       this.#idle.remove(member);
       member.move(as);
       member.isReserved = false;
+      member.doubtedAt = undefined;
     }
     member.inFlight += 1;
   }
@@ -176,12 +190,20 @@ export class Members<R> {
   }
 
   /**
-   * Asks the idle member that was used last, and has been silent since, for a sign of life.
-   *
-   * @param answered called once it has given one, or has been closed for not giving one
-   * @returns false when there is none to be asked
+   * One has died, and the others may have died with it, without a word: none is lent before it has given a sign of
+   * life. Those that carry calls are asked now, those that are idle when somebody wants them.
    */
-  validateNext(answered: () => void): boolean {
+  doubtAll(): void {
+    if (this.#factory.validate === undefined) return;
+    const now = this.#clock.now();
+    for (const member of this.#all) {
+      member.doubtedAt = now;
+      if (member.state === 'active' && this.slots > 1) this.#askInUse(member);
+    }
+  }
+
+  /** Asks the idle member that was used last, and has been silent since, for a sign of life; false without one. */
+  validateNext(): boolean {
     const member = this.#idle.first;
     const sign = member !== undefined && !this.#isFresh(member) ? this.#factory.validate?.(member.resource) : undefined;
     if (member === undefined || sign === undefined) return false;
@@ -200,9 +222,14 @@ export class Members<R> {
     const answer = (isAlive: boolean): void => {
       // Answered before, or lost meanwhile.
       if (!this.#endValidation(member)) return;
-      if (isAlive) this.#settle(member);
-      else this.drop(member, 'invalid');
-      answered();
+      if (isAlive) {
+        member.doubtedAt = undefined;
+        this.#settle(member);
+      } else {
+        this.drop(member, 'invalid');
+        this.doubtAll();
+      }
+      this.#options.answered();
     };
     ask();
     sign.then(
@@ -235,6 +262,23 @@ export class Members<R> {
     }
   }
 
+  /** It goes on with its calls meanwhile; should it not answer, the heartbeat is what ends them, or their deadlines. */
+  #askInUse(member: Member<R>): void {
+    const question = this.#factory.validate?.(member.resource);
+    member.question = question;
+    question?.then(
+      () => {
+        if (member.state === 'gone' || member.question !== question) return;
+        member.question = undefined;
+        member.doubtedAt = undefined;
+        this.#options.answered();
+      },
+      () => {
+        // It stays in doubt.
+      },
+    );
+  }
+
   /** The idle member that was used last and needs no question; one to be replaced only where there is no other. */
   #pickIdle(): Member<R> | undefined {
     let retiring: Member<R> | undefined;
@@ -251,7 +295,7 @@ export class Members<R> {
     let overdue: Member<R> | undefined;
     for (const member of this.#all) {
       const { state, isReserved, retirement, inFlight } = member;
-      if (state !== 'active' || isReserved || inFlight >= this.slots) continue;
+      if (state !== 'active' || isReserved || inFlight >= this.slots || this.#isDoubtful(member)) continue;
       if (retirement === 'none' && (best === undefined || inFlight < best.inFlight)) best = member;
       if (retirement === 'overdue' && (overdue === undefined || inFlight < overdue.inFlight)) overdue = member;
     }
@@ -260,10 +304,18 @@ export class Members<R> {
 
   #isFresh(member: Member<R>): boolean {
     if (this.#factory.validate === undefined) return true;
+    if (this.#isDoubtful(member)) return false;
     const { validateAfterIdleMs } = this.#settings;
     const now = this.#clock.now();
-    if (now - member.freshAt <= validateAfterIdleMs) return true;
-    return now - (this.#factory.lastAliveAt?.(member.resource) ?? -Infinity) <= validateAfterIdleMs;
+    return now - member.freshAt <= validateAfterIdleMs || now - this.#aliveAt(member) <= validateAfterIdleMs;
+  }
+
+  #isDoubtful(member: Member<R>): boolean {
+    return member.doubtedAt !== undefined && this.#aliveAt(member) <= member.doubtedAt;
+  }
+
+  #aliveAt({ resource }: Member<R>): number {
+    return this.#factory.lastAliveAt?.(resource) ?? -Infinity;
   }
 
   /** A member has just become free: it is put with the idle ones, or closed. */

@@ -114,7 +114,6 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   #slotsTaken = 0;
   /** One connection is wanted, even if nobody waits and `min` is 0: see wake(). */
   #isWoken = false;
-  #warmers: Deferred[] = [];
   #closing: Deferred | undefined;
 
   #created = 0;
@@ -155,6 +154,10 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
         this.#closed[reason] += 1;
         events.closed?.(resource, reason, error);
       },
+      answered: () => {
+        this.pump();
+        this.#queue.pumpOthers(this);
+      },
     });
     this.#leases = new LeaseWatch<R>(settings, (lease, heldMs, mustReclaim) => {
       if (mustReclaim) this.#reclaim(lease);
@@ -182,17 +185,28 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
 
   /** Connections on their way to those who wait for any pool; what those who wait for this one need is theirs. */
   get supply(): number {
-    return this.#servesShared ? Math.max(0, this.#onTheWay - this.#needOf(this.pinned)) : 0;
+    return this.servesShared ? Math.max(0, this.#onTheWay - this.#needOf(this.pinned)) : 0;
   }
 
-  /** The dial that failed last, while none has succeeded since, and when. */
-  get failure(): DialFailure | undefined {
+  /** Connections asked for a sign of life before they are lent. */
+  get validating(): number {
+    return this.#members.validating;
+  }
+
+  /** Whether it serves those who wait for any pool. A draining one still does, unless one beside it goes on and can. */
+  get servesShared(): boolean {
+    if (this.#state === 'open') return this.#servesAny === undefined || this.#servesAny();
+    return this.#state === 'draining' && this.#queue.isDraining;
+  }
+
+  /** Free slots of connections that are open and only have to give a sign of life before they are lent. */
+  get slotsInQuestion(): number {
+    return this.#isServing ? this.#members.slotsInQuestion : 0;
+  }
+
+  /** The dial that failed last, while none has succeeded since. */
+  get lastFailure(): DialFailure | undefined {
     return this.#gate.lastFailure;
-  }
-
-  /** The same, its error only. */
-  get lastFailure(): unknown {
-    return this.#gate.lastFailure?.error;
   }
 
   stats(): PoolStats {
@@ -215,19 +229,6 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   /** Begins to keep `min` connections. The first acquire does so too. */
   start(): void {
     if (this.#state === 'new') this.#move('open');
-  }
-
-  /**
-   * Resolves once `min` connections are open; rejects when the pool closes first. Has no deadline of its own,
-   * because failed dials are repeated.
-   */
-  async warm(): Promise<void> {
-    this.start();
-    if (this.#state === 'closed' || this.#state === 'draining') throw this.#closedError();
-    if (this.#members.size >= this.#settings.min) return;
-    const warmer = new Deferred();
-    this.#warmers.push(warmer);
-    await warmer.promise;
   }
 
   /** A lease on a free slot, or undefined when the caller would have to wait. */
@@ -254,9 +255,9 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
         return Promise.resolve(whole ? this.#lendWhole(member, options.origin) : this.#lend(member));
       }
     }
-    if (this.#queue.size >= this.#settings.maxWaiters) return Promise.reject(poolExhausted(this.#situation()));
     const key = options?.key;
     const wanted = whole || key !== undefined ? { whole, origin: options?.origin, key } : ONE_SLOT;
+    if (this.#isFullFor(wanted)) return Promise.reject(poolExhausted(this.#situation()));
     return this.#wait(wanted, options?.timeoutMs, signal);
   }
 
@@ -289,7 +290,6 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     this.#settings = Object.freeze({ ...this.#settings, ...limits });
     this.#dials.abandonDownTo(limits.max - this.#members.size);
     this.#members.resize(this.#settings);
-    if (this.#members.size >= limits.min) this.#settleWarmers();
     this.pump();
   }
 
@@ -345,18 +345,13 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     }
     if (isHealthy) this.#members.giveBack(member);
     else this.#members.drop(member, 'discarded');
-    if ((member.state as MemberState) === 'gone') {
+    // Whoever waits needs another in its place, or this one asked first.
+    if ((member.state as MemberState) === 'gone' || member.doubtedAt !== undefined) {
       this.pump();
       return;
     }
     if (this.#hasWaiters && this.#isServing) this.#serve();
     if (this.#state === 'draining') this.#settleDrain();
-  }
-
-  /** Whether it serves those who wait for any pool. A draining one still does, unless one beside it goes on and can. */
-  get #servesShared(): boolean {
-    if (this.#state === 'open') return this.#servesAny === undefined || this.#servesAny();
-    return this.#state === 'draining' && this.#queue.isDraining;
   }
 
   /** Whether it serves anybody. Those who are pinned to it have nobody else. */
@@ -369,6 +364,18 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     return this.#queue.shared.size + this.pinned.size > 0;
   }
 
+  /** Whether one more must not wait. Looked at closely only where there may be too many. */
+  #isFullFor(wanted: Wanted): boolean {
+    const { maxWaiters } = this.#settings;
+    if (this.#queue.size < maxWaiters) return false;
+    const inNeed = wanted.whole ? this.#queue.inNeedWith() + 1 : this.#queue.inNeedWith(this.#lineOf(wanted));
+    return inNeed > maxWaiters;
+  }
+
+  #lineOf({ key }: Wanted): WaitLine<R> {
+    return key === undefined ? this.#queue.shared : this.pinned;
+  }
+
   /** Dials and validations. */
   get #onTheWay(): number {
     return this.#dials.size + this.#members.validating;
@@ -378,11 +385,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
 
   #pick(whole: boolean): Member<R> | undefined {
     const member = this.#members.pick(whole);
-    if (member !== undefined && member.inFlight >= CALLS_FOR_ONE * this.#members.size && this.#dials.size === 0)
+    // What all carry together: one of them may carry it alone, because it was the first to be ready for a crowd.
+    const { size } = this.#members;
+    if (member !== undefined && this.#slotsTaken >= CALLS_FOR_ONE * size * size && this.#dials.size === 0)
       this.#dialUpTo(1);
     // A connection that is idle and only has to be asked first is better than one more call on a busy one.
-    if (member !== undefined && member.inFlight > 0 && this.#members.idle > 0)
-      this.#members.validateNext(this.#onValidated);
+    if (member !== undefined && member.inFlight > 0 && this.#members.idle > 0) this.#members.validateNext();
     return member;
   }
 
@@ -430,7 +438,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
           signal.removeEventListener('abort', onAbort);
         };
       }
-      this.#queue.add(waiter, wanted.key === undefined ? this.#queue.shared : this.pinned);
+      this.#queue.add(waiter, this.#lineOf(wanted));
       // In a pool that is full and busy there is nothing to be done but to wait.
       if (this.#members.slots > 1 || this.#members.idle > 0 || this.#room > 0) this.pump();
       this.#queue.pumpOthers(this);
@@ -463,7 +471,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   #serveAll(): void {
     for (;;) {
       // Each time anew: who has just been served may have been the only one who was to be served here.
-      const anybody = this.#servesShared ? this.#queue.shared : undefined;
+      const anybody = this.servesShared ? this.#queue.shared : undefined;
       const slot = earlier(this.pinned.slots.first, anybody?.slots.first);
       const whole = earlier(this.pinned.wholes.first, anybody?.wholes.first);
       if (slot === undefined && whole === undefined) return;
@@ -490,18 +498,19 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
 
   /** Keeps one connection for each caller who waits for a whole one. Dials do not count: they may hang. */
   #reserve(): void {
-    this.#members.reserve(this.pinned.wholes.size + (this.#servesShared ? this.#queue.shared.wholes.size : 0));
+    this.#members.reserve(this.pinned.wholes.size + (this.servesShared ? this.#queue.shared.wholes.size : 0));
   }
 
-  /** Asks idle members that have been silent for a sign of life, as many as there are callers for them. */
+  /**
+   * Asks idle members that have been silent for a sign of life, as many as there are callers for them. Dials do not
+   * count: they may hang, here or at an endpoint that is dead, and an answer takes a round trip.
+   */
   #validateStale(): void {
-    while (this.#demand() > 0 && this.#members.validateNext(this.#onValidated));
+    const { shared } = this.#queue;
+    const own = this.#needOf(this.pinned);
+    const any = this.servesShared ? this.#needOf(shared) : 0;
+    while ((own > this.validating || (any > 0 && own + any > this.#queue.validating)) && this.#members.validateNext());
   }
-
-  readonly #onValidated = (): void => {
-    this.pump();
-    this.#queue.pumpOthers(this);
-  };
 
   // Dialling
 
@@ -512,9 +521,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   #demand(): number {
     const { shared } = this.#queue;
     const own = this.pinned.size === 0 ? 0 : Math.max(0, this.#needOf(this.pinned) - this.#onTheWay);
-    return shared.size === 0 || !this.#servesShared
-      ? own
-      : own + Math.max(0, this.#needOf(shared) - this.#queue.supply);
+    return shared.size === 0 || !this.servesShared ? own : own + Math.max(0, this.#needOf(shared) - this.#queue.supply);
   }
 
   #needOf({ slots, wholes }: WaitLine<R>): number {
@@ -540,13 +547,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
 
   /** A dial has succeeded. Returns what is to be called when the resource dies. */
   #admit(resource: R): (reason: PooledTcpError) => void {
-    const { min, mode } = this.#settings;
+    const { mode } = this.#settings;
     this.#created += 1;
     this.#gate.opened();
     this.#isWoken = false;
     const member = this.#members.add(resource);
     this.#events.created?.(resource);
-    if (this.#members.size >= min) this.#settleWarmers();
     this.pump();
     // Dialled for a caller who has left meanwhile.
     if (mode === 'short' && member.state === 'idle') this.#members.drop(member, 'surplus');
@@ -565,9 +571,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
 
   #onLost(member: Member<R>, reason: PooledTcpError): void {
     if (member.state === 'gone') return;
+    const { retirement } = member;
     this.#members.drop(member, 'lost', reason);
-    // A peer that accepts connections and drops them at once is as good as one that refuses them.
     this.#gate.suspect();
+    // The end of one that was said goodbye on tells nothing about the others.
+    if (retirement !== 'refusing') this.#members.doubtAll();
+    // A peer that accepts connections and drops them at once is as good as one that refuses them.
     const isStillborn = !member.isProven && this.#clock.now() - member.bornAt < PROVEN_AFTER_MS;
     if (isStillborn) {
       this.#onDialFailed(reason);
@@ -605,21 +614,12 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     this.#refuseAll(this.pinned);
     // Those who wait in a queue that other pools serve too may still be served there.
     if (this.#queue.leave(this)) this.#refuseAll(this.#queue.shared);
-    const warmers = this.#warmers;
-    this.#warmers = [];
-    for (const warmer of warmers) warmer.reject(this.#closedError());
     this.#closing ??= new Deferred();
     this.#closing.resolve();
   }
 
   #refuseAll(line: WaitLine<R>): void {
     for (const waiter of line) if (this.#queue.remove(waiter)) waiter.reject(this.#closedError());
-  }
-
-  #settleWarmers(): void {
-    const warmers = this.#warmers;
-    this.#warmers = [];
-    for (const warmer of warmers) warmer.resolve();
   }
 
   // The passing of time
@@ -642,7 +642,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   }
 
   #situation(): PoolSituation {
-    const { stats, pools, failure } = this.#queue.situation();
+    const { stats, pools, lastFailure } = this.#queue.situation();
     return {
       label: pools > 1 ? this.#sharedLabel : this.#label,
       stats,
@@ -650,7 +650,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
       max: this.#settings.max,
       pools,
       now: this.#clock.now(),
-      lastFailure: failure,
+      lastFailure,
     };
   }
 }

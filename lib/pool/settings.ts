@@ -20,7 +20,10 @@ export interface PoolSettings {
   mode: PoolMode;
   /** Calls in flight on one connection in mode `shared`. Default 8 192. */
   maxInFlight: number;
-  /** Callers that may wait for a connection; the next is refused at once. Default 1 024. */
+  /**
+   * Callers that may wait for a slot to come free or a connection to be opened; the next is refused at once. Those who
+   * wait only until an open connection has given a sign of life do not count. Default 1 024.
+   */
   maxWaiters: number;
   /** Time to get a connection: waiting, dialling and validation together. Default 3 000. */
   acquireTimeoutMs: number;
@@ -62,7 +65,10 @@ export const poolRules: OptionRules<PoolSettings> = {
     max: 1_000_000,
     text: 'Calls in flight on one connection in mode `shared`: a bound on memory, not a target. The pool grows long before.',
   }),
-  maxWaiters: integer({ default: 1024, text: 'Callers that may wait for a connection; the next is refused at once.' }),
+  maxWaiters: integer({
+    default: 1024,
+    text: 'Callers that may wait for a slot or a dial; the next is refused at once. Those who await only a sign of life do not count.',
+  }),
   acquireTimeoutMs: duration({
     default: 3_000,
     min: 1,

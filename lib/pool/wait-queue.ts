@@ -80,8 +80,14 @@ export interface WaitQueuePool<R> {
   readonly supply: number;
   /** Those who wait for this pool only. */
   readonly pinned: WaitLine<R>;
+  /** Resources asked for a sign of life before they are lent. */
+  readonly validating: number;
+  /** Whether it serves those who wait for any pool. */
+  readonly servesShared: boolean;
+  /** Free slots of connections that are open and only have to give a sign of life before they are lent. */
+  readonly slotsInQuestion: number;
   /** The dial that failed last, while none has succeeded since. */
-  readonly failure: DialFailure | undefined;
+  readonly lastFailure: DialFailure | undefined;
   stats(): PoolStats;
   readonly isDraining: boolean;
   /** Serves waiters, and dials for them where it may. */
@@ -118,11 +124,35 @@ export class WaitQueue<R> {
     return size;
   }
 
+  /**
+   * Those who wait for a slot to come free, or for a connection to be opened. The others have a slot on an open
+   * connection that only has to give a sign of life: after a moment of silence that is a whole burst, and no overload.
+   *
+   * @param line in which one more would wait for a slot, if any
+   */
+  inNeedWith(line?: WaitLine<R>): number {
+    let rest = this.shared.wholes.size;
+    let shared = this.shared.slots.size + Number(line === this.shared);
+    for (const { pinned, slotsInQuestion, servesShared } of this.#pools) {
+      const spare = slotsInQuestion - pinned.slots.size - Number(line === pinned);
+      rest += pinned.wholes.size + Math.max(0, -spare);
+      if (servesShared) shared -= Math.max(0, spare);
+    }
+    return rest + Math.max(0, shared);
+  }
+
   /** Resources on their way in all pools. */
   get supply(): number {
     let supply = 0;
     for (const pool of this.#pools) supply += pool.supply;
     return supply;
+  }
+
+  /** Resources asked for a sign of life, in all pools. */
+  get validating(): number {
+    let validating = 0;
+    for (const pool of this.#pools) validating += pool.validating;
+    return validating;
   }
 
   /** Whether no pool goes on beyond serving those who wait. */
@@ -138,13 +168,13 @@ export class WaitQueue<R> {
   }
 
   /** Counts of all pools together, and the latest of their failed dials. */
-  situation(): { stats: PoolGauges; pools: number; failure: DialFailure | undefined } {
+  situation(): { stats: PoolGauges; pools: number; lastFailure: DialFailure | undefined } {
     const pools = [...this.#pools];
-    const failures = pools.map(({ failure }) => failure).filter((failure) => failure !== undefined);
+    const failures = pools.map(({ lastFailure }) => lastFailure).filter((failure) => failure !== undefined);
     return {
       stats: sumGauges(pools.map((pool) => pool.stats())),
       pools: pools.length,
-      failure: failures.sort((a, b) => b.at - a.at)[0],
+      lastFailure: failures.sort((a, b) => b.at - a.at)[0],
     };
   }
 

@@ -60,6 +60,7 @@ export class FakeDial {
 /** One question whether a resource works, answered by the test. */
 export class FakeValidation {
   readonly resource: FakeResource;
+  isAnswered = false;
   readonly #answer = new Deferred();
 
   constructor(resource: FakeResource) {
@@ -71,10 +72,12 @@ export class FakeValidation {
   }
 
   pass(): void {
+    this.isAnswered = true;
     this.#answer.resolve();
   }
 
   fail(): void {
+    this.isAnswered = true;
     this.#answer.reject(new Error('no sign of life'));
   }
 }

@@ -17,6 +17,8 @@ export class MemoryTransport implements Transport {
   #isEnding = false;
   #hasEnded = false;
   #isDestroyed = false;
+  /** By the other side, or by the network. */
+  #isBroken = false;
   #peerHasEnded = false;
 
   constructor(peer: string) {
@@ -57,6 +59,8 @@ export class MemoryTransport implements Transport {
   }
 
   write(parts: readonly Buffer[]): void {
+    // As a socket that was reset and has not said so yet: what is written is lost.
+    if (this.#isBroken) return;
     if (this.#isDestroyed || this.#isEnding) throw new Error('memory transport: write after end');
     this.writes.push(Buffer.concat(parts));
     this.#pending.push(...parts);
@@ -89,6 +93,7 @@ export class MemoryTransport implements Transport {
 
   /** The connection breaks, as by a reset. */
   fail(error: Error): void {
+    this.#isBroken = !this.#isDestroyed;
     this.#close(error);
   }
 

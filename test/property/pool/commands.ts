@@ -58,6 +58,9 @@ export const steps: fc.Arbitrary<Step>[] = [
   acquire,
   acquire,
   acquire,
+  step('burst', fc.integer({ min: 5, max: 300 }), (world, size) => {
+    for (let i = 0; i < Math.min(size, world.burst); i++) world.acquire(false, undefined);
+  }),
   release,
   release,
   dialSucceeds,
@@ -75,14 +78,19 @@ export const steps: fc.Arbitrary<Step>[] = [
   }),
   step('abort', index, (world, at) => pick(world.waiting, at)?.abort.abort()),
   step('dialFails', index, (world, at) => pick(world.factory.pending, at)?.reject()),
-  step('dialSucceedsAndDies', index, (world, at) =>
-    pick(world.factory.pending, at)?.succeed().lose('closed right after the hello'),
-  ),
+  step('dialSucceedsAndDies', index, (world, at) => world.dieAtOnce(pick(world.factory.pending, at))),
   step('dies', index, (world, at) => {
     const resource = pick(world.factory.openResources, at);
-    resource?.lose(at % 2 === 0 ? 'reset by peer' : 'no answer to a heartbeat');
+    if (resource !== undefined) world.lose(resource);
   }),
-  step('validationPasses', index, (world, at) => pick(world.unanswered, at)?.pass()),
+  step('validationPasses', index, (world, at) => {
+    const validation = pick(world.unanswered, at);
+    if (validation !== undefined) world.pass(validation);
+  }),
+  step('signOfLife', index, (world, at) => {
+    const resource = pick(world.factory.openResources, at);
+    if (resource !== undefined) resource.lastAliveAt = world.clock.now();
+  }),
   step('validationFails', index, (world, at) => pick(world.unanswered, at)?.fail()),
   step('advance', fc.oneof(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 600, max: 30_000 })), (world, ms) =>
     world.clock.advance(ms),
@@ -97,6 +105,7 @@ export const steps: fc.Arbitrary<Step>[] = [
   step('retire', index, (world, at) => {
     const resource = pick(world.factory.openResources, at);
     if (resource === undefined) return;
+    world.refusing.add(resource);
     world.retiring.add(resource);
     world.pool.retire(resource);
   }),

@@ -5,7 +5,7 @@ import type { Lease } from '../../../lib/pool/lease.js';
 import { Pool } from '../../../lib/pool/pool.js';
 import { poolRules, type PoolMode, type PoolSettings } from '../../../lib/pool/settings.js';
 import type { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
-import { FakeFactory, type FakeResource } from '../../support/fake-factory.js';
+import { FakeFactory, type FakeDial, type FakeResource, type FakeValidation } from '../../support/fake-factory.js';
 import { StepClock } from '../../support/step-clock.js';
 
 export interface WorldOptions {
@@ -18,6 +18,9 @@ export interface WorldOptions {
 
 /** What `maxLifetimeMs` comes to with a random number of a half. */
 const LIFETIME_MS = 90_000 * 0.875;
+const MAX_WAITERS = 12;
+/** As large as any limit that is drawn. */
+const MOST_CONNECTIONS = 8;
 
 /** One caller, as the reference model sees it. */
 interface Caller {
@@ -58,7 +61,7 @@ export class World {
       min: mode === 'short' ? 0 : Math.min(min, max),
       max,
       maxInFlight,
-      maxWaiters: 12,
+      maxWaiters: MAX_WAITERS,
       acquireTimeoutMs: 3_000,
       leakWarnMs: 5_000,
       leakReclaimMs: 20_000,
@@ -85,18 +88,47 @@ export class World {
     return this.callers.filter(({ outcome }) => outcome === 'waiting');
   }
 
-  get unanswered(): typeof this.factory.validations {
-    return this.factory.validations;
+  /** Questions for a sign of life that can still be answered. */
+  get unanswered(): readonly FakeValidation[] {
+    return this.factory.validations.filter(({ isAnswered, resource }) => !isAnswered && this.factory.isOpen(resource));
+  }
+
+  /** As many callers at once as make a difference. */
+  get burst(): number {
+    return this.slots > 4 ? 300 : 40;
+  }
+
+  /** The peer answers; a question from before the latest loss says nothing about what has happened since. */
+  pass(validation: FakeValidation): void {
+    const { resource } = validation;
+    validation.pass();
+    const isLast = !this.factory.validations
+      .slice(this.factory.validations.indexOf(validation) + 1)
+      .some((later) => later.resource === resource);
+    if (isLast) this.#doubtful.delete(resource);
+  }
+
+  lose(resource: FakeResource): void {
+    const others = this.factory.openResources.filter((other) => other !== resource);
+    resource.lose();
+    if (this.factory.validate === undefined || this.refusing.has(resource)) return;
+    for (const other of others) this.#doubtful.set(other, this.clock.now());
+  }
+
+  dieAtOnce(dial: FakeDial | undefined): void {
+    dial?.succeed().lose('closed right after the hello');
   }
 
   acquire(whole: boolean, timeoutMs: number | undefined): void {
     const abort = new AbortController();
     const caller: Caller = { order: this.callers.length, whole, abort, outcome: 'waiting' };
+    const room = MAX_WAITERS + this.#slotsInQuestion() - this.waiting.length;
     this.callers.push(caller);
     this.pool.acquire({ whole, timeoutMs, signal: abort.signal }).then(
       (lease) => {
         assert.equal(caller.outcome, 'waiting', 'a caller was answered twice');
         this.#checkTurn(caller);
+        this.#checkNoDoubt(lease);
         caller.outcome = lease;
         assert.ok(!this.held.includes(lease), 'one lease in two hands');
         this.held.push(lease);
@@ -104,6 +136,8 @@ export class World {
       (error: unknown) => {
         assert.equal(caller.outcome, 'waiting', 'a caller was answered twice');
         caller.outcome = { error: error as PooledTcpError };
+        if (caller.outcome.error.code === 'PTCP_POOL_EXHAUSTED')
+          assert.ok(room <= 0, `a caller was refused while ${room} more could have waited`);
       },
     );
   }
@@ -112,6 +146,7 @@ export class World {
     const lease = this.pool.tryAcquire();
     if (lease === undefined) return;
     assert.equal(this.waiting.length, 0, 'somebody overtook those who wait');
+    this.#checkNoDoubt(lease);
     this.held.push(lease);
   }
 
@@ -143,6 +178,7 @@ export class World {
     assert.equal(total, this.factory.open, 'total is what is open');
     assert.equal(connecting, dialling, 'connecting is what is being dialled');
     assert.equal(waiting, this.waiting.length, 'waiting is who waits');
+    assert.ok(waiting <= MAX_WAITERS + this.slots * MOST_CONNECTIONS, `${waiting} wait`);
     assert.equal(inFlight, this.held.length, 'in flight is what is lent');
     assert.equal(
       created - total,
@@ -172,6 +208,24 @@ export class World {
     );
     assert.equal(this.clock.pending, 0, 'a timer is left');
     await this.pool.close();
+  }
+
+  /** Slots that are lent as soon as there is a sign of life, as far as nobody waits for a whole connection. */
+  #slotsInQuestion(): number {
+    if (this.pool.state !== 'open') return 0;
+    const inUse = new Set(this.held.map(({ resource }) => resource));
+    const asked = new Set(this.unanswered.map(({ resource }) => resource).filter((resource) => !inUse.has(resource)));
+    return this.slots * (this.pool.stats().idle + asked.size);
+  }
+
+  /** A connection beside one that was lost is lent once there has been a sign of life. */
+  #checkNoDoubt({ resource }: Lease<FakeResource>): void {
+    const since = this.#doubtful.get(resource);
+    assert.ok(
+      since === undefined || resource.lastAliveAt > since,
+      `resource ${resource.id} was lent without a sign of life since another was lost`,
+    );
+    this.#doubtful.delete(resource);
   }
 
   /** A slot for each lease, and a whole one for itself. */
@@ -213,11 +267,19 @@ export class World {
       used.set(lease.resource, isWhole ? this.slots : (used.get(lease.resource) ?? 0) + 1);
     }
     const free = [...used].filter(
-      ([resource, taken]) => taken < this.slots && this.factory.isOpen(resource) && !this.#isRetiring(resource),
+      ([resource, taken]) =>
+        taken < this.slots &&
+        this.factory.isOpen(resource) &&
+        !this.#isRetiring(resource) &&
+        !this.#doubtful.has(resource),
     );
     assert.ok(free.length <= wholes, `somebody waits for a slot while ${free.length} connections have one`);
   }
 
+  /** Resources beside one that was lost, and when. */
+  readonly #doubtful = new Map<FakeResource, number>();
+  /** Resources on which the peer has said goodbye. */
+  readonly refusing = new Set<FakeResource>();
   /** Resources that take no new work, as far as the model was told. */
   readonly retiring = new Set<FakeResource>();
 

@@ -76,6 +76,22 @@ describe('mode shared', () => {
     expect(factory.dials).toHaveLength(5);
   });
 
+  it('does not grow because the first of its connections to be ready carries a crowd alone', async () => {
+    const { pool, clock, factory } = await warmPoolOf(
+      { ...shared, min: 2, max: 10 },
+      new FakeFactory({ validates: true, dialling: 'succeeds' }),
+    );
+    clock.advance(1_000);
+    const crowd = Array.from({ length: 255 }, () => outcomeOf(pool.acquire()));
+    const dials = factory.dials.length;
+    factory.validations[0]?.pass();
+    await settled();
+    expect(new Set(crowd.map(({ value }) => value?.resource)).size).toBe(1);
+    // 255 calls are for two connections, however they lie on them.
+    expect(factory.dials).toHaveLength(dials);
+    pool.destroy();
+  });
+
   it('dials for many who wait as for one', async () => {
     const { pool, factory } = poolOf({ ...shared, max: 10 }, new FakeFactory());
     const waiters = Array.from({ length: 64 }, () => outcomeOf(pool.acquire()));

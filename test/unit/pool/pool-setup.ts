@@ -44,7 +44,9 @@ export function poolOf(
 /** The same, warm: `min` resources are open. */
 export async function warmPoolOf(...args: Parameters<typeof poolOf>) {
   const all = poolOf(...args);
-  await all.pool.warm();
+  all.pool.start();
+  await settled();
+  expect(all.pool.size).toBe(args[0]?.min ?? 0);
   return all;
 }
 

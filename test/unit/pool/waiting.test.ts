@@ -123,6 +123,43 @@ describe('waiting', () => {
     pool.destroy();
   });
 
+  it('is not refused to a burst that finds open connections silent, as far as their slots go', async () => {
+    const all = await warmPoolOf(
+      { mode: 'shared', min: 2, max: 2, maxInFlight: 100, maxWaiters: 3 },
+      new FakeFactory({ validates: true, dialling: 'succeeds' }),
+    );
+    all.clock.advance(1_000);
+    const burst = Array.from({ length: 203 }, () => outcomeOf(all.pool.acquire()));
+    await expect(all.pool.acquire()).rejects.toMatchObject({ code: 'PTCP_POOL_EXHAUSTED' });
+    for (const validation of all.factory.validations) validation.pass();
+    await settled();
+    expect(burst.filter(({ value }) => value !== undefined)).toHaveLength(200);
+    expect(all.pool.stats()).toMatchObject({ total: 2, inFlight: 200, waiting: 3 });
+    await expectNothingLeft(all);
+  });
+
+  it('counts again once such a connection has not answered', async () => {
+    const { pool, factory, clock } = await warmPoolOf(
+      { mode: 'shared', min: 1, max: 1, maxWaiters: 0 },
+      new FakeFactory({ validates: true, dialling: 'succeeds' }),
+    );
+    clock.advance(1_000);
+    outcomeOf(pool.acquire());
+    factory.dialling = 'by hand';
+    factory.validations[0]?.fail();
+    await settled();
+    await expect(pool.acquire()).rejects.toMatchObject({ code: 'PTCP_POOL_EXHAUSTED' });
+    pool.destroy();
+  });
+
+  it('counts while the pool is suspended, whatever it has open', async () => {
+    const { pool } = await warmPoolOf({ mode: 'shared', min: 1, maxWaiters: 1 });
+    pool.suspend();
+    outcomeOf(pool.acquire());
+    await expect(pool.acquire()).rejects.toMatchObject({ code: 'PTCP_POOL_EXHAUSTED' });
+    pool.destroy();
+  });
+
   it('of many ends once for each, whoever aborts, fails or is late', async () => {
     const all = poolOf({ max: 3, acquireTimeoutMs: 300 }, new FakeFactory());
     const settlements: string[] = [];
