@@ -69,8 +69,8 @@ export interface CallOptions {
   readonly avoid?: string | undefined;
 }
 
-/** Attempts of one call, whatever they failed for. */
-const MAX_ATTEMPTS = 4;
+/** Attempts of one call that never reached a handler; those that may have are counted by `retry`. */
+const MAX_UNSENT_ATTEMPTS = 4;
 const CANCELLED = new PooledTcpError('PTCP_ABORTED', 'the caller is not interested any more');
 
 /**
@@ -93,6 +93,8 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
   readonly #options: CallOptions;
   #state: 'new' | 'waiting' | 'sent' | 'over' = 'new';
   #borrowed: Borrowed | undefined;
+  /** Where the last attempt failed: the next goes elsewhere, where there is an elsewhere. */
+  #failedAt: string | undefined;
   #waiting: AbortController | undefined;
   #timer: Timer | undefined;
   #attempts = 0;
@@ -210,13 +212,14 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
       // A source that has begun cannot begin again, nor can a stream that was delivered in part.
       this.#upload === undefined &&
       !this.#isAnswered &&
-      this.#attempts < MAX_ATTEMPTS &&
+      this.#attempts - this.#sentAttempts < MAX_UNSENT_ATTEMPTS &&
       this.#remainingMs() > 1 &&
       this.#source.mayRetry(error, connection, {
         isIdempotent: this.#options.idempotent === true,
         sentAttempts: this.#sentAttempts,
       })
     ) {
+      this.#failedAt = connection?.peer;
       this.#giveBack();
       this.#source.retried();
       this.#attempt();
@@ -251,7 +254,8 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
     const waiting = new AbortController();
     this.#waiting = waiting;
     const timeoutMs = this.timeoutMs > 0 ? this.#remainingMs() : undefined;
-    this.#source.borrow(this.#options, timeoutMs, waiting.signal).then(
+    const options = this.#failedAt === undefined ? this.#options : { ...this.#options, avoid: this.#failedAt };
+    this.#source.borrow(options, timeoutMs, waiting.signal).then(
       (borrowed) => {
         this.#waiting = undefined;
         if (this.#state === 'over') borrowed.release();
@@ -374,7 +378,8 @@ export class ActiveCall extends Call implements TimedCall, RunningCall {
         error.code,
         `request '${this.#message.route}'${where} failed after ${Math.round(elapsedMs)} ms: ${error.message}`,
         {
-          sent: error.sent,
+          // An attempt before this one may have run, whatever became of the last.
+          sent: error.sent || this.#sentAttempts > 0,
           peer: error.peer,
           elapsedMs,
           cause: error.cause,

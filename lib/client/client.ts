@@ -35,9 +35,6 @@ const CONNECTION_FAILURES: readonly PooledTcpErrorCode[] = [
   'PTCP_WRITE_OVERFLOW',
 ];
 
-/** Draws at the balancer for an endpoint that is to be another one. */
-const MAX_DRAWS = 3;
-
 export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
   readonly clock?: Clock;
@@ -71,6 +68,23 @@ export class Client implements ConnectionSource {
   #retries = 0;
   #hedged = 0;
   readonly #budget: RetryBudget | undefined;
+  readonly #attempts: ConnectionSource = {
+    tryBorrow: (options) => this.tryBorrow(options),
+    borrow: (...args) => this.borrow(...args),
+    answered: (...args) => {
+      this.answered(...args);
+    },
+    failed: (...args) => {
+      this.failed(...args);
+    },
+    mayRetry: (...args) => this.mayRetry(...args),
+    retried: () => {
+      this.retried();
+    },
+    settled: () => {
+      // An attempt of a hedged request is no request: that is counted when both are over.
+    },
+  };
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #destroyReason: PooledTcpError | undefined;
@@ -165,12 +179,25 @@ export class Client implements ConnectionSource {
       const passedMs = isSecond ? this.#clock.now() - startedAt : 0;
       const timeoutMs = options.timeoutMs === 0 ? 0 : Math.max(1, options.timeoutMs - passedMs);
       const attemptOptions = isSecond ? { ...options, timeoutMs, avoid: first?.peer } : options;
-      const call = new ActiveCall(this.#clock, this, message, attemptObserver, attemptOptions, this.#deadlines);
+      const call = new ActiveCall(
+        this.#clock,
+        this.#attempts,
+        message,
+        attemptObserver,
+        attemptOptions,
+        this.#deadlines,
+      );
       first ??= call;
       call.start();
       return call;
     };
-    return new HedgedCall(observer, begin, (second) => new Hedge(this.#clock, budget, delayMs, second));
+    return new HedgedCall(observer, {
+      begin,
+      hedge: (second) => new Hedge(this.#clock, budget, delayMs, second),
+      failed: () => {
+        this.settled(true);
+      },
+    });
   }
 
   /** Sends an event; resolves when its bytes have been given to the kernel. */
@@ -286,25 +313,16 @@ export class Client implements ConnectionSource {
   // ConnectionSource, for calls
 
   tryBorrow(options: CallOptions): Lease<ClientConnection> | undefined {
-    return options.avoid === undefined ? this.#cluster.tryAcquire(options) : this.#borrowElsewhere(options.avoid);
+    return this.#cluster.tryAcquire(options);
   }
 
-  borrow({ key }: CallOptions, timeoutMs: number | undefined, signal: AbortSignal): Promise<Lease<ClientConnection>> {
+  borrow(
+    { key, avoid }: CallOptions,
+    timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<Lease<ClientConnection>> {
     const { acquireTimeoutMs } = this.settings.pool;
-    return this.#cluster.acquire({ key, timeoutMs: Math.min(acquireTimeoutMs, timeoutMs ?? Infinity), signal });
-  }
-
-  /** A few draws at the balancer: what is drawn and not wanted is held meanwhile, so that it counts as busy. */
-  #borrowElsewhere(address: string): Lease<ClientConnection> | undefined {
-    const unwanted: Lease<ClientConnection>[] = [];
-    let lease = this.#cluster.tryAcquire();
-    while (lease?.resource.peer === address && unwanted.length < MAX_DRAWS) {
-      unwanted.push(lease);
-      lease = this.#cluster.tryAcquire();
-    }
-    const fallback = lease ?? unwanted.pop();
-    for (const other of unwanted) other.release();
-    return fallback;
+    return this.#cluster.acquire({ key, avoid, timeoutMs: Math.min(acquireTimeoutMs, timeoutMs ?? Infinity), signal });
   }
 
   settled(isFailure: boolean): void {

@@ -2,10 +2,19 @@ import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { ReplyObserver, RunningCall } from './active-call.js';
 import type { Hedge } from './hedge.js';
 
-/** One of the two attempts, and what it reported last while the other still runs. */
+/** One of the two attempts, and what it failed with. */
 interface Attempt {
   call: RunningCall | undefined;
-  failure: (() => void) | undefined;
+  failure: PooledTcpError | undefined;
+}
+
+export interface HedgedCallHooks {
+  /** Makes an attempt that reports to the observer it is given. */
+  begin(observer: ReplyObserver): RunningCall;
+  /** Makes the delay; is given what to call when it has passed. */
+  hedge(second: () => void): Hedge;
+  /** The request has failed: once, however many attempts have. */
+  failed(): void;
 }
 
 /**
@@ -14,25 +23,19 @@ interface Attempt {
  */
 export class HedgedCall implements RunningCall {
   readonly #observer: ReplyObserver;
+  readonly #hooks: HedgedCallHooks;
   readonly #attempts: Attempt[] = [];
   readonly #hedge: Hedge;
   #chosen: Attempt | undefined;
   #isOver = false;
 
-  /**
-   * @param begin makes an attempt that reports to the observer it is given
-   * @param hedge makes the delay; is given what to call when it has passed
-   */
-  constructor(
-    observer: ReplyObserver,
-    begin: (observer: ReplyObserver) => RunningCall,
-    hedge: (second: () => void) => Hedge,
-  ) {
+  constructor(observer: ReplyObserver, hooks: HedgedCallHooks) {
     this.#observer = observer;
-    this.#hedge = hedge(() => {
-      if (!this.#isOver && this.#chosen === undefined) this.#begin(begin);
+    this.#hooks = hooks;
+    this.#hedge = hooks.hedge(() => {
+      if (!this.#isOver && this.#chosen === undefined) this.#begin();
     });
-    this.#begin(begin);
+    this.#begin();
   }
 
   cancel(): void {
@@ -45,11 +48,11 @@ export class HedgedCall implements RunningCall {
     this.#chosen?.call?.taken(bytes);
   }
 
-  #begin(begin: (observer: ReplyObserver) => RunningCall): void {
+  #begin(): void {
     const attempt: Attempt = { call: undefined, failure: undefined };
     this.#attempts.push(attempt);
     const observer = this.#observer;
-    attempt.call = begin({
+    attempt.call = this.#hooks.begin({
       keepsItems: observer.keepsItems,
       next: (value, bytes) => {
         if (this.#choose(attempt)) observer.next(value, bytes);
@@ -59,15 +62,14 @@ export class HedgedCall implements RunningCall {
         this.#isOver = true;
         observer.complete();
       },
-      failed: (error: PooledTcpError) => {
-        this.#failed(attempt, () => {
-          observer.failed(error);
-        });
+      failed: (error) => {
+        this.#failed(attempt, error);
       },
       handlerFailed: (error) => {
         // An answer, too: the other server would say the same.
         if (!this.#choose(attempt)) return;
         this.#isOver = true;
+        this.#hooks.failed();
         observer.handlerFailed(error);
       },
     });
@@ -82,13 +84,16 @@ export class HedgedCall implements RunningCall {
     return true;
   }
 
-  #failed(attempt: Attempt, report: () => void): void {
+  #failed(attempt: Attempt, error: PooledTcpError): void {
     if (this.#isOver || (this.#chosen !== undefined && this.#chosen !== attempt)) return;
-    attempt.failure = report;
+    attempt.failure = error;
     if (this.#chosen === undefined && this.#attempts.some(({ failure }) => failure === undefined)) return;
     this.#isOver = true;
     this.#hedge.stop();
-    // The first attempt's failure is the request's; the second was ours.
-    (this.#chosen ?? this.#attempts[0])?.failure?.();
+    this.#hooks.failed();
+    // The first attempt's failure is the request's; the second was ours. But where only the second may have run, the
+    // caller must know.
+    const sent = this.#attempts.find(({ failure }) => failure?.sent === true);
+    this.#observer.failed((this.#chosen ?? sent ?? this.#attempts[0])?.failure ?? error);
   }
 }

@@ -15,7 +15,7 @@ export interface ClientStats extends PoolGauges, PoolCounters {
   readonly requests: number;
   /** Of these, how many ended with an error, a handler's own included. */
   readonly failures: number;
-  /** Requests sent again because the first attempt had not reached a server. */
+  /** Requests sent again on another connection: those that had not left, and idempotent ones that were lost. */
   readonly retries: number;
   /** Requests made a second time because no answer came for `hedge.delayMs`. */
   readonly hedged: number;

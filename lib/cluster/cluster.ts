@@ -53,9 +53,11 @@ export interface ClusterEvents {
  */
 export type CallOutcome = 'answered' | 'refused' | 'late' | 'lost' | 'void';
 
-/** What pins a call to an endpoint, if anything. */
+/** What pins a call to an endpoint, or keeps it away from one. */
 export interface Keyed {
   readonly key?: string | undefined;
+  /** Address of an endpoint that is not to be picked where there is another; a key is stronger. */
+  readonly avoid?: string | undefined;
 }
 
 /**
@@ -141,7 +143,7 @@ export class Cluster<R extends object> {
     // With one endpoint there is nothing to balance, and it costs nothing.
     if (this.#only !== undefined) return this.#only.pool.tryAcquire();
     const key = call?.key;
-    const picked = this.#selection.pick(key);
+    const picked = this.#pick(call);
     if (picked === undefined) return undefined;
     const lease = picked.pool.tryAcquire();
     if (lease !== undefined || key !== undefined) return lease;
@@ -151,7 +153,7 @@ export class Cluster<R extends object> {
   }
 
   /** @throws PooledTcpError as `Pool.acquire`, and `PTCP_RESOLVE_FAILED` when there is no endpoint */
-  async acquire(options: AcquireOptions): Promise<Lease<R>> {
+  async acquire(options: AcquireOptions & Keyed): Promise<Lease<R>> {
     this.start();
     if (this.#state !== 'open') throw this.#closedError();
     if (this.#endpoints.length === 0) return this.#acquireFirst(options);
@@ -159,7 +161,7 @@ export class Cluster<R extends object> {
   }
 
   /** The time until there are endpoints counts too. */
-  async #acquireFirst(options: AcquireOptions): Promise<Lease<R>> {
+  async #acquireFirst(options: AcquireOptions & Keyed): Promise<Lease<R>> {
     const { clock, pool } = this.#options;
     const startedAt = clock.now();
     const timeoutMs = options.timeoutMs ?? pool.acquireTimeoutMs;
@@ -167,9 +169,15 @@ export class Cluster<R extends object> {
     return this.#acquireFrom({ ...options, timeoutMs: Math.max(1, timeoutMs - (clock.now() - startedAt)) });
   }
 
-  #acquireFrom(options: AcquireOptions): Promise<Lease<R>> {
-    const picked = this.#selection.pick(options.key);
+  #acquireFrom(options: AcquireOptions & Keyed): Promise<Lease<R>> {
+    const picked = this.#pick(options);
     return picked === undefined ? Promise.reject(this.#closedError()) : picked.pool.acquire(options);
+  }
+
+  #pick(call?: Keyed): Endpoint<R> | undefined {
+    const picked = this.#selection.pick(call?.key);
+    if (call?.avoid === undefined || call.key !== undefined || picked?.address !== call.avoid) return picked;
+    return this.#selection.firstOther(picked, (endpoint) => endpoint) ?? picked;
   }
 
   /**

@@ -70,6 +70,11 @@ export class AppProcess<R = unknown> {
     return ((await answer) as [A])[0];
   }
 
+  /** Tells it something, and does not wait for an answer. */
+  tell(message: object): void {
+    this.#child.send(message);
+  }
+
   /** Sends a signal and does not wait. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);

@@ -1,4 +1,4 @@
-import type { ReplyObserver } from '../../../lib/client/active-call.js';
+import type { CallOptions, ReplyObserver } from '../../../lib/client/active-call.js';
 import { Client } from '../../../lib/client/client.js';
 import { resolveClientOptions, type PooledTcpClientOptions } from '../../../lib/client/settings.js';
 import type { Connector } from '../../../lib/connection/connector.js';
@@ -91,12 +91,17 @@ export function clientOf(options: PooledTcpClientOptions = {}) {
     { logger, clock, connector },
   );
   /** Starts a request; the defaults are those of a request without options. */
-  const ask = (pattern: string, { timeoutMs = 10_000, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}) => {
+  const ask = (pattern: string, options: Partial<CallOptions> = {}) => {
     const replies = new Replies();
-    const call = client.call(message(pattern), replies, { timeoutMs, signal });
+    const content = options.upload === undefined ? {} : { isStreaming: true };
+    const call = client.call({ ...message(pattern), ...content }, replies, { timeoutMs: 10_000, ...options });
     return { replies, call };
   };
-  return { client, clock, logger, links, at, pushes, connected, refusing, hanging, ask };
+  /** Breaks every connection to an address, as by a reset. */
+  const cut = (address: string): void => {
+    for (const link of links) if (link.address === address) link.client.fail(new Error('ECONNRESET'));
+  };
+  return { client, clock, logger, links, at, pushes, connected, refusing, hanging, ask, cut };
 }
 
 /** The same, with its minimum open. */
