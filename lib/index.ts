@@ -38,5 +38,12 @@ export type { CloseReason, PoolCounters, PoolGauges } from './pool/stats.js';
 export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.js';
 export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
 export type { ProtocolOption } from './protocol/protocol-rule.js';
+export type { Authenticate, AuthenticatingPeer, Principal } from './server/authentication.js';
+export type { RefusalReason } from './server/refusals.js';
 export type { ServerState, ServerStats } from './server/server.js';
-export type { PooledTcpServerOptions, ServerSettings } from './server/settings.js';
+export type {
+  PooledTcpServerOptions,
+  ProxyProtocolOptions,
+  ProxyProtocolSettings,
+  ServerSettings,
+} from './server/settings.js';

@@ -24,6 +24,7 @@ import {
   type RetrySettings,
 } from './retry-settings.js';
 import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
+import { credentialsRule, type Credentials, type CredentialsOption } from '../connection/credentials.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
 
@@ -39,6 +40,8 @@ export interface PooledTcpClientOptions extends WireOptions {
   readonly port?: number | undefined;
   /** TLS for every endpoint: options of `tls.connect`, or true. Endpoints written `tls://` have it anyway. */
   readonly tls?: boolean | TlsOptions | undefined;
+  /** Who this client is, for the server's `authenticate`; a function is asked at each dial. */
+  readonly credentials?: CredentialsOption | undefined;
   /** The pool of each endpoint. */
   readonly pool?: PoolOptions | undefined;
   /** Time for a reply; for streams, between items. Milliseconds, default 10 000; 0 for none. */
@@ -61,6 +64,7 @@ interface RawSettings extends WireSettings {
   host: string | undefined;
   port: number | undefined;
   tls: TlsOptions | undefined;
+  credentials: Credentials | undefined;
   pool: PoolSettings;
   requestTimeoutMs: number;
   backoff: BackoffSettings;
@@ -126,6 +130,7 @@ export const clientRules: OptionRules<RawSettings> = {
         : refuse(path, value, 'true, false, or options of tls.connect()');
     },
   ),
+  credentials: credentialsRule,
   pool: group({ text: 'The pool of each endpoint.', rules: poolRules, complete: completePool, verify: verifyPool }),
   requestTimeoutMs: duration({ default: 10_000, text: 'Time for a reply; for streams, between items. 0 for none.' }),
   backoff: group({ text: 'Delays between failed dials to one endpoint.', rules: backoffRules }),
@@ -153,9 +158,15 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   verifyEjection(rest.ejection);
   if (rest.hedge !== false && rest.retry === false)
     conflict('retry: false leaves no budget for hedge; leave retry out, or set retry.attempts to 0');
+  const protocol = protocolOf(rest);
+  if (rest.credentials !== undefined && protocol === 'nest-json') {
+    conflict(
+      'credentials go with the hello, which the stock Nest wire does not have; leave out protocol: nestJson(), serializer and deserializer',
+    );
+  }
   return Object.freeze({
     ...rest,
-    protocol: protocolOf(rest),
+    protocol,
     resolver: resolveEndpoints({ endpoints, host, port, tls: rest.tls }),
   });
 }

@@ -18,6 +18,7 @@ import type { ClientProtocol, ProtocolName } from '../protocol/protocol.js';
 import type { Call } from './call.js';
 import { CallTable } from './call-table.js';
 import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
+import type { Credentials } from './credentials.js';
 import { HelloExchange } from './hello-exchange.js';
 import { IncomingWindow } from './incoming-window.js';
 import { OutgoingStream } from './outgoing-stream.js';
@@ -37,6 +38,8 @@ export interface ClientConnectionOptions {
   readonly deserializer: PacketDeserializer | undefined;
   /** Default `json`. */
   readonly codec?: CodecChoice | undefined;
+  /** Who this client is; default: it does not say. */
+  readonly credentials?: Credentials | undefined;
 }
 
 /** What a connection tells the pool it belongs to. */
@@ -374,7 +377,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #open(): void {
-    const { protocol, maxFrameBytes, streamWindowBytes, clock } = this.#options;
+    const { protocol } = this.#options;
     if (protocol === 'nest-json') {
       this.#speakNestJson();
       this.#connection.start();
@@ -383,8 +386,32 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       return;
     }
     this.#connection.start();
+    let credentials: unknown;
+    try {
+      credentials = this.#options.credentials?.forDial();
+    } catch (error) {
+      this.destroy(error as PooledTcpError);
+      return;
+    }
+    if (!(credentials instanceof Promise)) {
+      this.#sayHello(credentials);
+      return;
+    }
+    credentials.then(
+      (given: unknown) => {
+        // Given up meanwhile, or closed by the server.
+        if (this.state === 'opening') this.#sayHello(given);
+      },
+      (error: unknown) => {
+        this.destroy(error as PooledTcpError);
+      },
+    );
+  }
+
+  #sayHello(credentials: unknown): void {
+    const { protocol, maxFrameBytes, streamWindowBytes, clock } = this.#options;
     const codecs = offeredCodecs(this.#options.codec ?? 'json');
-    const hello = { maxFrameBytes, streamWindowBytes, codecs };
+    const hello = { maxFrameBytes, streamWindowBytes, codecs, credentials };
     this.#hello = new HelloExchange(this.#connection, hello, (answer, rest) => {
       this.#hello = undefined;
       if (answer.kind === 'stock') {

@@ -44,6 +44,9 @@ export interface ConnectionOptions {
 
 type Written = (error?: PooledTcpError) => void;
 
+/** Up to here bytes are copied for a socket that is behind, so that no slab is kept for them. */
+const COPY_BELOW_BYTES = 16 * 1024;
+
 /** Sources that can wait do so while this much waits to be written: enough to keep the kernel busy. */
 const WRITABLE_BELOW_BYTES = 256 * 1024;
 
@@ -203,9 +206,13 @@ export class Connection implements MessageWriter {
       this.output.take();
       return;
     }
-    this.#transport.write(this.output.take());
+    // A socket that is behind keeps what it is given, and with it the slab: a peer that does not read, and is sent
+    // little things, would cost a slab for each.
+    const isCopied = this.#transport.pendingBytes > 0 && this.output.length < COPY_BELOW_BYTES;
+    const parts = this.output.take();
+    this.#transport.write(isCopied ? [Buffer.concat(parts)] : parts);
     this.#flushes += 1;
-    if (this.#transport.pendingBytes === 0) this.output.recycle();
+    if (isCopied || this.#transport.pendingBytes === 0) this.output.recycle();
     else this.output.forget();
     this.#settleWritten(undefined);
     // In a turn of their own: a source that never waits, and a peer that always takes, must not keep the loop to themselves.

@@ -38,6 +38,10 @@ export const ERROR_CODES = {
     when: 'The peer accepted the connection but closed it, or answered nonsense, before the hello was done.',
     remedy: 'Check that the address belongs to a Nest TCP service and that both ends agree on TLS.',
   },
+  PTCP_UNAUTHENTICATED: {
+    when: 'The server has `authenticate`, and it does not know the client: no credentials, or wrong ones.',
+    remedy: 'Set `credentials` as the server expects them; the server’s log says more. Nothing ran (`sent` is false).',
+  },
   PTCP_PROTOCOL_MISMATCH: {
     when: 'The peer does not speak the protocol that the options insist on.',
     remedy: 'Use `protocol: "auto"` to fall back to the stock Nest wire format.',
@@ -117,6 +121,10 @@ export const ERROR_CODES = {
   PTCP_FRAME_MALFORMED: {
     when: 'Bytes on the connection are not a frame (a corrupt length, a truncated frame).',
     remedy: 'The peer speaks another protocol, or the port is wrong. The connection was closed.',
+  },
+  PTCP_FRAME_TIMEOUT: {
+    when: 'The peer began a frame and did not go on with it within `partialFrameTimeoutMs`.',
+    remedy: 'The sender is frozen, or its link carries less than 64 KiB in that time. The connection was closed.',
   },
   PTCP_PROTOCOL_VIOLATION: {
     when: 'A well-framed message breaks the protocol (unknown type, wrong direction, undefined pattern id).',

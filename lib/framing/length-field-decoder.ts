@@ -29,6 +29,11 @@ export class LengthFieldDecoder implements FrameDecoder {
     this.#needed = layout.headerBytes;
   }
 
+  /** Bytes that have arrived of a frame which is not whole yet. */
+  get partialBytes(): number {
+    return this.#partial.length;
+  }
+
   push(chunk: Buffer): void {
     let position = 0;
     while (this.#partial.length > 0) {

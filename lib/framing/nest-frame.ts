@@ -59,6 +59,11 @@ export class NestFrameDecoder implements FrameDecoder {
     return this.#partial.take();
   }
 
+  /** Bytes that have arrived of a frame which is not whole yet; its header counts as one once it is read. */
+  get partialBytes(): number {
+    return this.#partial.length + (this.#units === undefined ? 0 : 1);
+  }
+
   push(chunk: Buffer): void {
     if (this.#partial.length === 0) {
       const rest = this.#cut(chunk);

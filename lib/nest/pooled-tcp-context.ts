@@ -1,9 +1,9 @@
 import { TcpContext, type TcpSocket } from '@nestjs/microservices';
-import type { TLSSocket } from 'node:tls';
-import { SocketTransport } from '../connection/socket-transport.js';
 import type { Metadata } from '../protocol/messages.js';
+import type { Principal } from '../server/authentication.js';
 import type { ServerCall } from '../server/server-call.js';
 import type { Session } from '../server/session.js';
+import { tlsIdentity } from '../server/tls-identity.js';
 import { SessionSocket } from './session-socket.js';
 
 /** What a handler may know of the connection its call came on. */
@@ -14,6 +14,8 @@ export interface PooledTcpSession {
   readonly protocol: string;
   /** Subject of the client's certificate, where mutual TLS has verified one. */
   readonly tlsIdentity: string | undefined;
+  /** Who the client is, as the server's `authenticate` has said; undefined without it. */
+  readonly principal: Principal | undefined;
   /** State that lives as long as the connection. */
   readonly data: Map<unknown, unknown>;
   /**
@@ -76,7 +78,8 @@ export class PooledTcpContext extends TcpContext {
     return {
       peer: session.peer,
       protocol: session.protocol,
-      tlsIdentity: tlsIdentity(session),
+      tlsIdentity: tlsIdentity(session.transport),
+      principal: session.principal,
       data: session.data,
       push: (pattern, data) => {
         session.push(pattern, data);
@@ -97,10 +100,4 @@ function socketOf(session: Session): SessionSocket {
     sockets.set(session, socket);
   }
   return socket;
-}
-
-function tlsIdentity({ transport }: Session): string | undefined {
-  if (!(transport instanceof SocketTransport) || !('authorized' in transport.socket)) return undefined;
-  const socket = transport.socket as TLSSocket;
-  return socket.authorized ? socket.getPeerCertificate().subject.CN?.toString() : undefined;
 }

@@ -8,6 +8,7 @@ import {
   type TransportId,
 } from '@nestjs/microservices';
 import type { Server as NetServer, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { describeCause } from '../errors/pooled-tcp-error.js';
 import { NO_MESSAGE_HANDLER } from '../protocol/nest-json.js';
 import type { Metadata } from '../protocol/messages.js';
@@ -69,6 +70,17 @@ export class PooledTcpServer
   /** The server at this moment: its address, connections and calls. Frozen. */
   stats(): ServerStats {
     return this.#server.stats();
+  }
+
+  /**
+   * New certificates, for connections that come from now on: open ones go on with those they have. Options that are
+   * left out stay as they are.
+   *
+   * @throws PooledTcpError `PTCP_UNSUPPORTED` when the server has no TLS, `PTCP_OPTION_INVALID` when the new ones cannot
+   * be used: the former ones then stay
+   */
+  reloadTls(options: SecureContextOptions): void {
+    this.#server.reloadTls(options);
   }
 
   /** Called by Nest. The callback is called once: with nothing, or with a `PooledTcpError` `PTCP_LISTEN_FAILED`. */

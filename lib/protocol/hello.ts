@@ -31,6 +31,8 @@ export interface Hello {
   readonly streamWindowBytes: number;
   /** Payload codecs this end can use, best first. Left out: JSON. */
   readonly codecs?: readonly string[] | undefined;
+  /** Who the client is, in whatever form the server's `authenticate` expects. Left out: it does not say. */
+  readonly credentials?: unknown;
 }
 
 /** What the server says about itself. */
@@ -82,8 +84,12 @@ export function parseHello(packet: unknown): Hello | undefined {
     maxFrameBytes: data['maxFrameBytes'],
     streamWindowBytes: windowOf(data),
   };
-  const { codecs } = data;
-  return Array.isArray(codecs) ? { ...hello, codecs: codecs.filter((codec) => typeof codec === 'string') } : hello;
+  const { codecs, credentials } = data;
+  return {
+    ...hello,
+    ...(Array.isArray(codecs) && { codecs: codecs.filter((codec) => typeof codec === 'string') }),
+    ...(credentials !== undefined && { credentials }),
+  };
 }
 
 /**

@@ -63,6 +63,10 @@ export class NestJsonServerProtocol implements ServerProtocol {
     this.#decoder.end();
   }
 
+  get partialBytes(): number {
+    return this.#decoder.partialBytes;
+  }
+
   /** Whether a frame has arrived, readable or not; heartbeats are answered here and reach no sink. */
   get hasFrame(): boolean {
     return this.#hasFrame;

@@ -49,6 +49,8 @@ export interface ClientProtocol extends Protocol {
 
 /** The server's side: requests in, replies out. Methods that write throw before any byte is written. */
 export interface ServerProtocol extends Protocol {
+  /** Bytes that have arrived of a frame which is not whole yet; 0 between frames. */
+  readonly partialBytes: number;
   /** The client has cancelled the call: what is kept back of its answers is dropped. */
   cancelled(id: CallId): void;
   response(id: CallId, data: unknown): void;

@@ -13,6 +13,8 @@ export interface CallReplies {
   sendResponse(call: ServerCall, data: unknown): void;
   sendCompleted(call: ServerCall): void;
   sendFailure(call: ServerCall, kind: FailureKind, error: unknown): void;
+  /** One more (1) or one less (-1) handler goes on although its call was given up. */
+  abandoned(change: 1 | -1): void;
   /** Lets the client stream so many bytes more to the call. */
   grant(call: ServerCall, bytes: number): void;
   /** A time on the session's clock, as milliseconds since the epoch. */
@@ -60,6 +62,7 @@ export class ServerCall implements ItemSink {
   #abort: AbortController | undefined;
   #cancelReason: Error | undefined;
   #onCancel: (() => void) | undefined;
+  #isAbandoned = false;
 
   constructor(replies: CallReplies, session: Session, request: ServerRequest) {
     this.#replies = replies;
@@ -105,8 +108,10 @@ export class ServerCall implements ItemSink {
 
   /** Called at most once, when the call is cancelled; at once when it has been. */
   onCancel(callback: () => void): void {
-    if (this.#state === 'cancelled') callback();
-    else this.#onCancel = callback;
+    if (this.#state === 'cancelled') {
+      this.#handlerEnded();
+      callback();
+    } else this.#onCancel = callback;
   }
 
   get isWritable(): boolean {
@@ -160,6 +165,16 @@ export class ServerCall implements ItemSink {
     this.incoming?.fail(reason);
   }
 
+  /** The same, while the connection goes on: a handler that does not stop by itself is counted until it ends. */
+  abandon(reason: Error): void {
+    // A stream is stopped by the cancel, and what has answered has ended.
+    if (this.#state === 'running' && this.#onCancel === undefined) {
+      this.#isAbandoned = true;
+      this.#replies.abandoned(1);
+    }
+    this.cancel(reason);
+  }
+
   // What the session hands on.
 
   /** The client has made room. */
@@ -184,7 +199,14 @@ export class ServerCall implements ItemSink {
     return (this.#stream ??= this.#replies.openStream(this));
   }
 
+  #handlerEnded(): void {
+    if (!this.#isAbandoned) return;
+    this.#isAbandoned = false;
+    this.#replies.abandoned(-1);
+  }
+
   #end(send: () => void): void {
+    this.#handlerEnded();
     if (this.#state !== 'running') return;
     this.#state = 'ending';
     this.incoming?.cutOff(

@@ -1,15 +1,18 @@
-import { createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import type { Server as NetServer, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { systemClock, type Clock } from '../common/clock.js';
 import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { SocketTransport } from '../connection/socket-transport.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { Admission, type Place } from './admission.js';
+import { BoundedLog } from './bounded-log.js';
+import type { ClientAddress } from './client-address.js';
+import { Listener } from './listener.js';
+import { LoopDelay } from './loop-delay.js';
+import { Refusals, type RefusalReason } from './refusals.js';
 import { Session, type Dispatcher, type SessionHost } from './session.js';
 import type { ServerSettings } from './settings.js';
-
-/** Connections over `maxConnections` that may at the same time be told that they are refused. */
-const MAX_REFUSALS = 64;
 
 export interface ServerDependencies {
   readonly dispatcher: Dispatcher;
@@ -38,6 +41,10 @@ export interface ServerStats {
   /** Connections accepted and refused, since start. */
   readonly accepted: number;
   readonly refused: number;
+  /** The same, by why they were refused. */
+  readonly refusedBy: Readonly<Record<RefusalReason, number>>;
+  /** Calls refused, since start, because the server had too many in flight or its event loop was late. */
+  readonly shed: number;
 }
 
 /** Listens, keeps the sessions and their limits, and drains them. Knows nothing of Nest. */
@@ -47,16 +54,17 @@ export class TcpServer implements SessionHost {
   readonly logger: DiagnosticLogger;
   readonly dispatcher: Dispatcher;
   readonly random: () => number;
-  /** The socket that listens. */
-  readonly netServer: NetServer;
+  readonly boundedLog: BoundedLog;
+  readonly #listener: Listener;
+  readonly #refusals: Refusals;
+  readonly #loopDelay: LoopDelay;
   readonly #sessions = new Set<Session>();
-  /** With TLS: every connection, also those whose handshake has not ended and that are no session yet. */
-  readonly #underTls = new Set<Socket>();
+  /** Those that are only told why they are refused. */
+  readonly #refused = new Set<Session>();
   #state: ServerState = 'idle';
-  #refusals = 0;
   #inFlight = 0;
   #accepted = 0;
-  #refused = 0;
+  #shed = 0;
   #closing: Promise<void> | undefined;
   #drained: Deferred | undefined;
 
@@ -66,15 +74,23 @@ export class TcpServer implements SessionHost {
     this.logger = dependencies.logger;
     this.dispatcher = dependencies.dispatcher;
     this.random = dependencies.random ?? Math.random;
-    this.netServer = settings.tls === undefined ? createTcpServer() : this.#createTlsServer(settings.tls);
-    this.netServer.on(settings.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-      this.#accept(socket);
+    this.boundedLog = new BoundedLog(this.logger, this.clock);
+    this.#loopDelay = new LoopDelay(this.clock, settings.maxEventLoopDelayMs);
+    this.#refusals = new Refusals(this.boundedLog);
+    this.#listener = new Listener(settings, {
+      admission: new Admission(settings, this.#refusals),
+      refusals: this.#refusals,
+      log: this.boundedLog,
+      clock: this.clock,
+      accept: (socket, address, place) => {
+        this.#accept(socket, address, place);
+      },
     });
-    this.netServer.on('tlsClientError', (error: Error, socket: Socket) => {
-      this.logger.warn(`the TLS handshake with ${peerOf(socket)} failed: ${error.message}`);
-      // Node leaves one that has only timed out open.
-      socket.destroy();
-    });
+  }
+
+  /** The socket that listens. */
+  get netServer(): NetServer {
+    return this.#listener.netServer;
   }
 
   get sessions(): ReadonlySet<Session> {
@@ -88,8 +104,19 @@ export class TcpServer implements SessionHost {
       connections: this.#sessions.size,
       inFlight: this.#inFlight,
       accepted: this.#accepted,
-      refused: this.#refused,
+      refused: this.#refusals.total,
+      refusedBy: this.#refusals.byReason,
+      shed: this.#shed,
     });
+  }
+
+  /**
+   * New certificates, without an end to connections that are open; options that are left out stay as they are.
+   *
+   * @throws PooledTcpError `PTCP_UNSUPPORTED`, `PTCP_OPTION_INVALID`
+   */
+  reloadTls(options: SecureContextOptions): void {
+    this.#listener.reloadTls(options);
   }
 
   /**
@@ -100,6 +127,7 @@ export class TcpServer implements SessionHost {
   listen(): Promise<void> {
     const { host, port, path } = this.settings;
     this.#closing = undefined;
+    this.#listener.acceptAll();
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
         this.netServer.off('listening', onListening);
@@ -112,6 +140,7 @@ export class TcpServer implements SessionHost {
       const onListening = (): void => {
         this.netServer.off('error', onError);
         this.#state = 'listening';
+        if (this.settings.maxEventLoopDelayMs > 0) this.#loopDelay.start();
         resolve();
       };
       this.netServer.once('error', onError).once('listening', onListening);
@@ -142,6 +171,7 @@ export class TcpServer implements SessionHost {
   async #close(): Promise<void> {
     const { drainTimeoutMs } = this.settings;
     this.#state = 'draining';
+    this.#listener.refuseAll();
     const stopped = new Promise<void>((resolve) => {
       // Calls back with an error when it was not listening: closed is what was wanted.
       this.netServer.close(() => {
@@ -159,74 +189,50 @@ export class TcpServer implements SessionHost {
     }, drainTimeoutMs);
     if (this.#sessions.size > 0) await this.#drained.promise;
     this.clock.clearTimeout(timer);
-    // Sessions are gone; what is left has not finished its handshake and never will.
-    for (const socket of this.#underTls) socket.destroy();
+    // Sessions are gone; what is left has not got as far, and never will.
+    this.#listener.destroyEarly();
+    for (const session of this.#refused)
+      session.destroy(new PooledTcpError('PTCP_POOL_CLOSED', 'the server is closed'));
     await stopped;
+    this.#loopDelay.stop();
     this.#state = 'closed';
   }
 
   // SessionHost
 
-  admitCall(): boolean {
-    if (this.#inFlight >= this.settings.maxInFlight) return false;
+  admitCall(): string | undefined {
+    const { maxInFlight, maxEventLoopDelayMs } = this.settings;
+    const isFull = this.#inFlight >= maxInFlight;
+    if (isFull || (maxEventLoopDelayMs > 0 && this.#loopDelay.isTooLate)) {
+      this.#shed += 1;
+      return isFull
+        ? `the server has ${maxInFlight} calls in flight, as many as maxInFlight allows`
+        : `the event loop of the server is late by more than maxEventLoopDelayMs (${maxEventLoopDelayMs})`;
+    }
     this.#inFlight += 1;
-    return true;
+    return undefined;
   }
 
   callEnded(): void {
     this.#inFlight -= 1;
   }
 
+  refused(reason: RefusalReason, session: Session, why: string): void {
+    this.#refusals.add(reason, session.peer, why);
+  }
+
   closed(session: Session): void {
-    if (!this.#sessions.delete(session)) this.#refusals -= 1;
+    if (!this.#sessions.delete(session)) this.#refused.delete(session);
     if (this.#sessions.size === 0) this.#drained?.resolve();
   }
 
-  /** A handshake is what comes before the first frame, and has the time of one; Node's own limit is 120 s. */
-  #createTlsServer(tls: TlsOptions): NetServer {
-    const { firstFrameTimeoutMs } = this.settings;
-    const limit = firstFrameTimeoutMs > 0 ? { handshakeTimeout: firstFrameTimeoutMs } : undefined;
-    return createTlsServer({ ...limit, ...tls }).on('connection', (socket: Socket) => {
-      this.#underTls.add(socket);
-      socket.once('close', () => this.#underTls.delete(socket));
-    });
-  }
-
-  #accept(socket: Socket): void {
-    const { keepAlive, maxConnections } = this.settings;
-    if (this.#closing !== undefined) {
-      socket.destroy();
-      return;
-    }
-    const transport = new SocketTransport(socket, peerOf(socket), keepAlive);
-    if (this.#sessions.size < maxConnections) {
-      const session = new Session(transport, this);
+  #accept(socket: Socket, { text }: ClientAddress, place: Place): void {
+    const session = new Session(new SocketTransport(socket, text, this.settings.keepAlive), this, place);
+    if (place.refusal === undefined) {
       this.#accepted += 1;
       this.#sessions.add(session);
-      session.start();
-      return;
-    }
-    this.#refused += 1;
-    this.#refuse(transport);
-  }
-
-  /** Says why, to as many at a time as is cheap; a flood beyond that is dropped. */
-  #refuse(transport: SocketTransport): void {
-    if (this.#refusals >= MAX_REFUSALS) {
-      transport.start({ data: () => undefined, drain: () => undefined, end: () => undefined, close: () => undefined });
-      transport.destroy();
-      return;
-    }
-    const { maxConnections } = this.settings;
-    this.#refusals += 1;
-    new Session(
-      transport,
-      this,
-      new PooledTcpError(
-        'PTCP_SERVER_OVERLOADED',
-        `the server has ${maxConnections} connections, as many as maxConnections allows`,
-      ),
-    ).start();
+    } else this.#refused.add(session);
+    session.start();
   }
 
   #address(): string | undefined {
@@ -235,11 +241,4 @@ export class TcpServer implements SessionHost {
     if (typeof address === 'string') return `unix:${address}`;
     return `${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   }
-}
-
-function peerOf(socket: Socket): string {
-  const { remoteAddress, remotePort, remoteFamily } = socket;
-  // A socket that is closed has no address any more; one on a Unix socket never had.
-  if (remoteAddress === undefined) return socket.destroyed ? 'a client that is gone' : 'unix socket';
-  return `${remoteFamily === 'IPv6' ? `[${remoteAddress}]` : remoteAddress}:${remotePort ?? 0}`;
 }

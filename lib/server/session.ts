@@ -1,6 +1,5 @@
-import type { Clock, Timer } from '../common/clock.js';
+import type { Clock } from '../common/clock.js';
 import { Alarm } from '../common/alarm.js';
-import { wasFrozen } from '../common/frozen.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { Connection, type ConnectionOwner } from '../connection/connection.js';
 import { OutgoingStream } from '../connection/outgoing-stream.js';
@@ -15,6 +14,13 @@ import { NestJsonServerProtocol } from '../protocol/nest-json-server.js';
 import { MAX_PATTERNS } from '../protocol/native/format.js';
 import { NativeServerProtocol } from '../protocol/native/native-server.js';
 import type { ProtocolName, ServerProtocol } from '../protocol/protocol.js';
+import type { Place } from './admission.js';
+import { MAX_UNAUTHENTICATED_BYTES, type Principal } from './authentication.js';
+import type { BoundedLog } from './bounded-log.js';
+import { FrameWatch } from './frame-watch.js';
+import { Lifetime, type Mortal } from './lifetime.js';
+import { earlyBytes, Reception } from './reception.js';
+import type { RefusalReason } from './refusals.js';
 import { ServerCall, type CallReplies } from './server-call.js';
 import type { ServerSettings } from './settings.js';
 
@@ -29,12 +35,16 @@ export interface SessionHost {
   readonly settings: ServerSettings;
   readonly clock: Clock;
   readonly logger: DiagnosticLogger;
+  /** For warnings that a peer can bring about. */
+  readonly boundedLog: BoundedLog;
   readonly dispatcher: Dispatcher;
   /** From 0 to 1, for what must not happen to all connections at once. */
   readonly random: () => number;
-  /** Takes one of the server's slots for calls; false when none is left. */
-  admitCall(): boolean;
+  /** Takes one of the server's slots for calls. @returns why there is none, where there is none */
+  admitCall(): string | undefined;
   callEnded(): void;
+  /** The client is refused, for a reason that shows only in what it says. */
+  refused(reason: RefusalReason, session: Session, why: string): void;
   closed(session: Session): void;
 }
 
@@ -44,17 +54,17 @@ const UNWRITABLE: Partial<Record<PooledTcpErrorCode, FailureKind>> = {
   PTCP_WRITE_OVERFLOW: 'overflow',
 };
 
-/** How long a peer that is told why it is closed has to read it. */
-const FAREWELL_MS = 1_000;
-
 /** The server's side of one connection: its protocol, its calls, and whatever handlers keep for it. */
-export class Session implements ConnectionOwner, ServerSink, CallReplies {
+export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal {
   /** Free for handlers: state that lives as long as the connection. */
   readonly data = new Map<unknown, unknown>();
   readonly transport: Transport;
   readonly #host: SessionHost;
   readonly #connection: Connection;
   readonly #calls = new Map<CallId, ServerCall>();
+  readonly #lifetime: Lifetime;
+  readonly #frameWatch: FrameWatch;
+  readonly #reception: Reception;
   /** Rings when the first of the deadlines has passed that callers gave. */
   readonly #deadlines: Alarm;
   readonly #streamWriter: ConnectionStreamWriter;
@@ -62,18 +72,39 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   #peerStreamWindowBytes = 0;
   #protocol: ServerProtocol;
   #upgrade: NativeServerProtocol | undefined;
-  /** Why this session is refused, where it is. */
-  readonly #refusal: PooledTcpError | undefined;
   #drainReason = 'the connection is closing';
-  #farewell: Timer | undefined;
-  #idleTimer: Timer | undefined;
-  #ageTimer: Timer | undefined;
+  /** Handlers that go on although their calls were given up. */
+  #abandoned = 0;
+  /** Pongs are not queued for a peer that does not read: it gets the last of them once it does. */
+  #owedPong: number | undefined;
 
-  constructor(transport: Transport, host: SessionHost, refusal?: PooledTcpError) {
+  constructor(transport: Transport, host: SessionHost, place: Place) {
     const { settings, clock } = host;
     this.transport = transport;
     this.#host = host;
-    this.#refusal = refusal;
+    this.#reception = new Reception({
+      settings,
+      transport,
+      place,
+      hookFailed: (message) => {
+        host.logger.error(`${this.peer}: ${message}`);
+      },
+      refused: (reason, why) => {
+        host.refused(reason, this, why);
+      },
+      welcome: (hello, id, isLate) => {
+        this.#welcome(hello, id);
+        if (isLate) this.#upgradeNow();
+      },
+      refuse: (id, error) => {
+        writeRefusal(this.#connection.output, id, error);
+        this.#sayFarewell(error);
+      },
+    });
+    this.#lifetime = new Lifetime(settings, clock, this);
+    this.#frameWatch = new FrameWatch(clock, settings.partialFrameTimeoutMs, (bytes) => {
+      this.#frameLate(bytes);
+    });
     this.#connection = new Connection({ ...settings, transport, clock }, this);
     this.#deadlines = new Alarm(clock, () => {
       this.#expire();
@@ -81,27 +112,26 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     this.#streamWriter = new ConnectionStreamWriter(this.#connection, () => this.#protocol);
     this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
       ...settings,
-      onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#onHello(hello, id),
-      refusal: () => this.#refusal ?? (this.#isMismatch ? this.#mismatch() : undefined),
+      maxFrameBytes: firstFrameBytes(settings),
+      onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#reception.hello(hello, id),
+      refusal: () => this.#denial,
     });
   }
 
   /** Begins to receive. */
   start(): void {
-    const { firstFrameTimeoutMs } = this.#host.settings;
-    if (firstFrameTimeoutMs > 0) {
-      this.#idleTimer = this.#host.clock.setTimeout(() => {
-        this.#connection.destroy(
-          this.#error('PTCP_HANDSHAKE_FAILED', `sent no frame within ${firstFrameTimeoutMs} ms`),
-        );
-      }, firstFrameTimeoutMs);
-    }
+    this.#lifetime.begin();
     this.#connection.start();
   }
 
   /** Address of the client. */
   get peer(): string {
     return this.#connection.peer;
+  }
+
+  /** Who the client has shown to be, where the server asks for that. */
+  get principal(): Principal | undefined {
+    return this.#reception.principal;
   }
 
   get protocol(): ProtocolName {
@@ -122,6 +152,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   push(route: string, data: unknown): void {
     if (this.#connection.state === 'closed') throw this.#error('PTCP_CONNECTION_LOST', 'is not connected any more');
     this.#protocol.push(route, data);
+    this.#lifetime.used();
   }
 
   /** Takes no new calls; closes once those in flight have been answered and a native client has let go. */
@@ -144,26 +175,30 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   // What the connection tells its owner.
 
   receive(chunk: Buffer): void {
-    if (this.#farewell !== undefined) return;
+    if (this.#lifetime.isOver) return;
     try {
       this.#protocol.receive(chunk);
-      if (this.#upgrade !== undefined) this.#switchToNative(this.#upgrade);
+      this.#upgradeNow();
+      if (this.#reception.isAsking() && this.#takeRest().length > 0) throw earlyBytes();
     } catch (error) {
       if (!(error instanceof PooledTcpError)) throw error;
       this.#refuse(error);
       return;
     }
+    const { partialBytes } = this.#protocol;
+    if (partialBytes > 0 || this.#frameWatch.isMidFrame) this.#frameWatch.arrived(partialBytes, chunk.length);
     // Any frame counts, also a heartbeat, of which no sink hears, and one that waits for an async deserializer.
     if (
       this.#connection.state === 'opening' &&
       this.#protocol instanceof NestJsonServerProtocol &&
-      this.#protocol.hasFrame
+      this.#protocol.hasFrame &&
+      !this.#reception.isAsking()
     )
       this.#becomeReady();
   }
 
   ended(): void {
-    if (this.#farewell === undefined) this.#protocol.end();
+    if (!this.#lifetime.isOver) this.#protocol.end();
   }
 
   sendPing(token: number): void {
@@ -171,10 +206,10 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   closed(reason: PooledTcpError): void {
-    const { clock, logger } = this.#host;
-    if (this.#farewell !== undefined) clock.clearTimeout(this.#farewell);
-    if (this.#idleTimer !== undefined) clock.clearTimeout(this.#idleTimer);
-    if (this.#ageTimer !== undefined) clock.clearTimeout(this.#ageTimer);
+    const { logger } = this.#host;
+    this.#lifetime.end();
+    this.#reception.close();
+    this.#frameWatch.stop();
     this.#deadlines.clear();
     this.#protocol.closed();
     const calls = [...this.#calls.values()];
@@ -202,19 +237,22 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     isStreaming: boolean,
   ): void {
     const { settings, dispatcher, clock } = this.#host;
-    if (this.#refusal !== undefined) throw this.#refusal;
-    if (this.#isMismatch) throw this.#mismatch();
+    const denial = this.#denial;
+    if (denial !== undefined) throw denial;
+    this.#lifetime.used();
     if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
     // Once our side has ended, no answer can leave any more: what arrives then must not reach a handler either.
     if (this.#connection.state === 'draining' || this.#connection.state === 'ending') {
       this.#protocol.failure(id, 'overloaded', this.#drainReason);
       return;
     }
-    if (this.#calls.size >= settings.maxInFlightPerConnection) {
+    // A handler that goes on after its call was cancelled still counts: cancelling is no way to start more of them.
+    const running = this.#calls.size + this.#abandoned;
+    if (running >= settings.maxInFlightPerConnection) {
       this.#protocol.failure(
         id,
         'overloaded',
-        `the connection has ${this.#calls.size} calls in flight, as many as maxInFlightPerConnection allows`,
+        `the connection has ${running} calls in flight, as many as maxInFlightPerConnection allows`,
       );
       return;
     }
@@ -224,12 +262,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       this.#protocol.failure(id, 'deadline', `the deadline of ${timeoutMs} ms passed before its turn came`);
       return;
     }
-    if (!this.#host.admitCall()) {
-      this.#protocol.failure(
-        id,
-        'overloaded',
-        `the server has ${settings.maxInFlight} calls in flight, as many as maxInFlight allows`,
-      );
+    const overload = this.#host.admitCall();
+    if (overload !== undefined) {
+      this.#protocol.failure(id, 'overloaded', overload);
       return;
     }
     const streamWindowBytes = isStreaming ? settings.streamWindowBytes : undefined;
@@ -240,8 +275,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   event(pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
-    if (this.#refusal !== undefined) throw this.#refusal;
-    if (this.#isMismatch) throw this.#mismatch();
+    const denial = this.#denial;
+    if (denial !== undefined) throw denial;
+    this.#lifetime.used();
     this.#host.dispatcher.event(this, pattern, data, metadata);
   }
 
@@ -251,7 +287,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#forget(call);
-    call.cancel(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
+    call.abandon(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
     this.#endIfDrained();
   }
 
@@ -279,7 +315,16 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   ping(token: number): void {
-    this.#protocol.pong(token);
+    if (this.#connection.isWritable) {
+      this.#protocol.pong(token);
+      return;
+    }
+    const isOwed = this.#owedPong !== undefined;
+    this.#owedPong = token;
+    if (!isOwed)
+      this.#connection.whenWritable(() => {
+        this.#payPong();
+      });
   }
 
   pong(token: number): void {
@@ -291,7 +336,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
   }
 
   malformed(error: PooledTcpError): void {
-    this.#host.logger.warn(`dropped a message from ${this.peer}: ${error.message} (${error.code})`);
+    this.#host.boundedLog.warn('malformed', `dropped a message from ${this.peer}: ${error.message} (${error.code})`);
   }
 
   // What calls answer.
@@ -338,6 +383,37 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     if (this.#connection.state !== 'closed') this.#protocol.credit(call.id, bytes);
   }
 
+  abandoned(change: 1 | -1): void {
+    this.#abandoned += change;
+  }
+
+  // What its lifetime decides.
+
+  get lastReadAt(): number {
+    return this.#connection.heartbeat.lastReadAt;
+  }
+
+  late(timeoutMs: number): void {
+    const what = this.#reception.isAsking() ? 'was not authenticated' : 'sent no frame';
+    this.#connection.destroy(this.#error('PTCP_HANDSHAKE_FAILED', `${what} within ${timeoutMs} ms`));
+  }
+
+  idle(idleMs: number): void {
+    const what = `was silent for ${Math.round(idleMs)} ms`;
+    this.#protocol.goaway({ message: `the connection ${what}` });
+    this.#sayFarewell(this.#error('PTCP_CONNECTION_LOST', what));
+  }
+
+  retire(reason: string): void {
+    this.drain(reason);
+  }
+
+  overdue(timeoutMs: number): void {
+    this.#connection.destroy(
+      this.#error('PTCP_POOL_CLOSED', `was asked to go (${this.#drainReason}) and did not within ${timeoutMs} ms`),
+    );
+  }
+
   epochOf(time: number): number {
     return Date.now() + time - this.#host.clock.now();
   }
@@ -353,7 +429,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
         continue;
       }
       this.#forget(call);
-      call.cancel(
+      call.abandon(
         new PooledTcpError('PTCP_DEADLINE_EXCEEDED', `the deadline that ${this.peer} gave has passed`, {
           peer: this.peer,
         }),
@@ -400,16 +476,11 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
     // A native client has been told and closes by itself, so that no request of its can be cut off. A stock
     // client knows no goaway: the end of the stream is all that it understands.
     if (this.#protocol.name === 'nest-json') this.#connection.end();
+    this.#lifetime.drained();
   }
 
-  /** Takes the hello of one of our clients; false leaves the connection on the stock wire. */
-  #onHello(hello: Hello, id: unknown): boolean {
-    if (this.#refusal !== undefined) {
-      writeRefusal(this.#connection.output, id, this.#refusal);
-      this.#sayFarewell(this.#refusal);
-      return true;
-    }
-    if (!hello.versions.includes(PROTOCOL_VERSION)) return false;
+  /** The welcome is the last on the stock wire. */
+  #welcome(hello: Hello, id: unknown): void {
     const { maxFrameBytes, idleTimeoutMs, streamWindowBytes } = this.#host.settings;
     this.#peerStreamWindowBytes = hello.streamWindowBytes;
     const codec = chooseCodec(this.#host.settings.codec, hello.codecs);
@@ -428,85 +499,77 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies {
       peerMaxFrameBytes: Math.min(maxFrameBytes, hello.maxFrameBytes),
       codec,
     });
-    return true;
   }
 
-  #switchToNative(native: NativeServerProtocol): void {
-    const rest = this.#protocol instanceof NestJsonServerProtocol ? this.#protocol.takeRest() : Buffer.alloc(0);
+  /** Goes on in the native protocol, where that has been agreed on. */
+  #upgradeNow(): void {
+    const native = this.#upgrade;
+    if (native === undefined) return;
+    const rest = this.#takeRest();
     this.#upgrade = undefined;
     this.#protocol = native;
     this.#becomeReady();
     if (rest.length > 0) native.receive(rest);
   }
 
+  /** What came behind the hello. */
+  #takeRest(): Buffer {
+    return this.#protocol instanceof NestJsonServerProtocol ? this.#protocol.takeRest() : Buffer.alloc(0);
+  }
+
   #becomeReady(): void {
-    const refusal = this.#refusal ?? (this.#isMismatch ? this.#mismatch() : undefined);
-    if (refusal !== undefined) {
-      this.#refuse(refusal);
+    const denial = this.#denial;
+    if (denial !== undefined) {
+      this.#refuse(denial);
       return;
     }
-    if (!this.#connection.ready(this.#protocol.name === 'native')) return;
-    if (this.#idleTimer !== undefined) this.#host.clock.clearTimeout(this.#idleTimer);
-    this.#idleTimer = undefined;
-    const { idleTimeoutMs, maxConnectionAgeMs } = this.#host.settings;
-    if (idleTimeoutMs > 0) this.#watchIdle(idleTimeoutMs);
-    if (maxConnectionAgeMs > 0) this.#watchAge(maxConnectionAgeMs);
+    if (this.#connection.ready(this.#protocol.name === 'native')) this.#lifetime.ready(this.#host.random());
   }
 
-  /** Without the random part, connections that were opened together would all come back together. */
-  #watchAge(maxAgeMs: number): void {
-    const { clock, random } = this.#host;
-    this.#ageTimer = clock.setTimeout(
-      () => {
-        this.drain(`the connection has reached maxConnectionAgeMs (${maxAgeMs})`);
-      },
-      Math.ceil(maxAgeMs * (1 - 0.1 * random())),
-    );
+  get #denial(): PooledTcpError | undefined {
+    return this.#reception.denial(this.#protocol.name);
   }
 
-  /** A stock client at a server that takes `native()` only: none of its messages may reach a handler. */
-  get #isMismatch(): boolean {
-    return this.#protocol.name !== 'native' && this.#host.settings.protocol === 'native';
+  #frameLate(bytes: number): void {
+    const { partialFrameTimeoutMs } = this.#host.settings;
+    const what = `sent ${bytes} bytes of a frame and did not go on within ${partialFrameTimeoutMs} ms`;
+    this.#refuse(this.#error('PTCP_FRAME_TIMEOUT', what));
   }
 
-  #mismatch(): PooledTcpError {
-    return this.#error('PTCP_PROTOCOL_MISMATCH', 'speaks the stock Nest wire and this server takes native() only');
-  }
-
-  /** One timer a session, moved only when it fires: traffic costs a time stamp and no more. */
-  #watchIdle(delayMs: number): void {
-    const { clock, settings } = this.#host;
-    const dueAt = clock.now() + delayMs;
-    this.#idleTimer = clock.setTimeout(() => {
-      const { idleTimeoutMs } = settings;
-      const idleMs = clock.now() - this.#connection.heartbeat.lastReadAt;
-      if (this.#calls.size > 0 || wasFrozen(clock.now() - dueAt, delayMs)) this.#watchIdle(idleTimeoutMs);
-      else if (idleMs < idleTimeoutMs) this.#watchIdle(idleTimeoutMs - idleMs);
-      else this.#closeIdle(idleMs);
-    }, delayMs);
-  }
-
-  #closeIdle(idleMs: number): void {
-    this.#protocol.goaway({ message: `the connection was silent for ${Math.round(idleMs)} ms` });
-    this.#sayFarewell(this.#error('PTCP_CONNECTION_LOST', `was silent for ${Math.round(idleMs)} ms`));
+  /** The peer reads again: of all its pings, the last is answered. */
+  #payPong(): void {
+    const token = this.#owedPong;
+    this.#owedPong = undefined;
+    if (token !== undefined && this.#connection.state !== 'closed') this.ping(token);
   }
 
   /** Tells the client why, then closes. */
   #refuse(error: PooledTcpError): void {
     const notice: GoawayNotice = { code: error.code, message: error.message };
-    this.#host.logger.warn(`closing the connection of ${this.peer}: ${error.message} (${error.code})`);
+    if (error.code === 'PTCP_UNAUTHENTICATED') this.#host.refused('unauthenticated', this, 'it sent no hello');
+    else
+      this.#host.boundedLog.warn(
+        error.code,
+        `closing the connection of ${this.peer}: ${error.message} (${error.code})`,
+      );
     this.#protocol.goaway(notice);
     this.#sayFarewell(error);
   }
 
   #sayFarewell(reason: PooledTcpError): void {
-    this.#farewell = this.#host.clock.setTimeout(() => {
+    this.#reception.close();
+    this.#lifetime.farewell(() => {
       this.#connection.destroy(reason);
-    }, FAREWELL_MS);
+    });
     this.#connection.end();
   }
 
   #error(code: PooledTcpError['code'], what: string): PooledTcpError {
     return new PooledTcpError(code, `${this.peer} ${what}`, { peer: this.peer });
   }
+}
+
+/** A client that has not shown who it is says no more than its hello. */
+function firstFrameBytes({ authenticate: hook, maxFrameBytes }: ServerSettings): number {
+  return hook === undefined ? maxFrameBytes : Math.min(maxFrameBytes, MAX_UNAUTHENTICATED_BYTES);
 }

@@ -2,15 +2,26 @@ import type { TlsOptions } from 'node:tls';
 import {
   conflict,
   duration,
+  groupOrFalse,
   integer,
   refuse,
   resolveOptions,
   rule,
   text,
   type OptionRules,
+  type OptionsOf,
 } from '../common/options.js';
 import { codecRule } from '../protocol/codec-rule.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
+import { addressListRule } from './address-list.js';
+import { authenticateRule, type Authenticate } from './authentication.js';
+
+export interface ProxyProtocolSettings {
+  /** Addresses and prefixes of the proxies; they must send the header, and nobody else may. */
+  trusted: readonly string[];
+}
+
+export type ProxyProtocolOptions = OptionsOf<ProxyProtocolSettings>;
 
 /** Options of a server, as a user writes them. */
 export interface PooledTcpServerOptions extends WireOptions {
@@ -31,12 +42,33 @@ export interface PooledTcpServerOptions extends WireOptions {
    * up to a tenth at random. 0 for never. Milliseconds, default 0.
    */
   readonly maxConnectionAgeMs?: number | undefined;
+  /** Time for each 64 KiB of a frame that has begun; 0 for any. Milliseconds, default 10 000. */
+  readonly partialFrameTimeoutMs?: number | undefined;
+  /**
+   * A connection that carried no call, event or push for so long is told to go, however alive it is. 0 for never.
+   * Milliseconds, default 0.
+   */
+  readonly unusedTimeoutMs?: number | undefined;
+  /** Addresses and prefixes that may connect, such as `10.0.0.0/8`. Default: all. */
+  readonly allow?: readonly string[] | undefined;
+  /** Addresses and prefixes that may not, also where `allow` has them. Default: none. */
+  readonly deny?: readonly string[] | undefined;
+  /** Whose word to take for where a connection comes from: load balancers with the PROXY protocol. Default false. */
+  readonly proxyProtocol?: ProxyProtocolOptions | false | undefined;
+  /** Decides who a client is, by its `credentials`, before it may do anything. Default: anybody is served. */
+  readonly authenticate?: Authenticate | undefined;
   /** Connections at once; further ones are refused with a reason. Default 4 096. */
   readonly maxConnections?: number | undefined;
+  /** Connections at once from one address, or one /64 of IPv6; 0 for any number. Default 64. */
+  readonly maxConnectionsPerHost?: number | undefined;
+  /** Connections at once of one principal, see `authenticate`; 0 for any number. Default 0. */
+  readonly maxConnectionsPerPrincipal?: number | undefined;
   /** Calls in flight on one connection; further ones are refused, unsent. Default 16 384. */
   readonly maxInFlightPerConnection?: number | undefined;
   /** Calls in flight on the server; further ones are refused, unsent. Default 65 536. */
   readonly maxInFlight?: number | undefined;
+  /** New calls are refused, unsent, while the event loop is late by more than this; 0 for never. Default 0. */
+  readonly maxEventLoopDelayMs?: number | undefined;
 }
 
 /** The same, resolved: defaults applied, rules checked, frozen. */
@@ -48,10 +80,25 @@ export interface ServerSettings extends WireSettings {
   idleTimeoutMs: number;
   firstFrameTimeoutMs: number;
   maxConnectionAgeMs: number;
+  partialFrameTimeoutMs: number;
+  unusedTimeoutMs: number;
+  allow: readonly string[];
+  deny: readonly string[];
+  proxyProtocol: ProxyProtocolSettings | false;
+  authenticate: Authenticate | undefined;
   maxConnections: number;
+  maxConnectionsPerHost: number;
+  maxConnectionsPerPrincipal: number;
   maxInFlightPerConnection: number;
   maxInFlight: number;
+  maxEventLoopDelayMs: number;
 }
+
+const proxyProtocolRules: OptionRules<ProxyProtocolSettings> = {
+  trusted: addressListRule({
+    text: 'Addresses and prefixes of the load balancers. Their connections must begin with the header; those of all others must not have one. Required.',
+  }),
+};
 
 export const serverRules: OptionRules<ServerSettings> = {
   host: text<string>({ default: 'localhost', text: 'Address to listen on, as in stock Nest.' }),
@@ -83,20 +130,50 @@ export const serverRules: OptionRules<ServerSettings> = {
     default: 0,
     text: 'A connection of this age is told to go, so that clients spread over servers that came later; its calls finish first. Less up to a tenth at random, so that not all go at once. 0 for never.',
   }),
+  partialFrameTimeoutMs: duration({
+    default: 10_000,
+    text: 'Time for each 64 KiB of a frame that has begun, so that a slow link is no fault; then the connection is closed with `PTCP_FRAME_TIMEOUT`. 0 for any.',
+  }),
+  unusedTimeoutMs: duration({
+    default: 0,
+    text: 'A connection that carried no call, event or push for so long is told to go, however many heartbeats it answers. Clients with `pool.min` above 0 dial again, so only where connections that nobody uses are worse than that. 0 for never.',
+  }),
+  allow: addressListRule({
+    text: 'Addresses and prefixes that may connect, such as `10.0.0.0/8`; empty for all. Others are closed at once, without a byte. Unix sockets have no address and are not judged.',
+  }),
+  deny: addressListRule({ text: 'Addresses and prefixes that may not connect, also where `allow` has them.' }),
+  proxyProtocol: groupOrFalse({
+    text: 'The PROXY protocol, versions 1 and 2, in front of plain TCP and of TLS: limits, `allow` and `deny` then mean the client and not the load balancer.',
+    rules: proxyProtocolRules,
+    isOff: true,
+  }),
+  authenticate: authenticateRule,
   maxConnections: integer({
     default: 4096,
     min: 1,
-    text: 'Connections at once; further ones are refused with a reason, not a bare close.',
+    text: 'Connections at once, those in their TLS handshake included; further ones are refused with a reason, not a bare close.',
+  }),
+  maxConnectionsPerHost: integer({
+    default: 64,
+    text: 'Connections at once from one address, or from one /64 of IPv6; further ones are refused with a reason. Several pools of one host share it. Unix sockets are exempt. 0 for any number.',
+  }),
+  maxConnectionsPerPrincipal: integer({
+    default: 0,
+    text: 'Connections at once of one principal, see `authenticate`; further ones are refused with a reason. 0 for any number.',
   }),
   maxInFlightPerConnection: integer({
     default: 16_384,
     min: 1,
-    text: 'Calls in flight on one connection; further ones are refused, unsent.',
+    text: 'Calls in flight on one connection, cancelled ones whose handlers go on included; further ones are refused, unsent.',
   }),
   maxInFlight: integer({
     default: 65_536,
     min: 1,
     text: 'Calls in flight on the server; further ones are refused, unsent.',
+  }),
+  maxEventLoopDelayMs: duration({
+    default: 0,
+    text: 'New calls are refused, unsent, while the event loop is late by more than this, until it keeps up again. 0 for never.',
   }),
   ...wireRules,
   codec: codecRule({
@@ -117,5 +194,28 @@ export function resolveServerOptions(options: PooledTcpServerOptions): ServerSet
       `path and ${options.host === undefined ? 'port' : 'host'} are both given; a server listens on one of them`,
     );
   }
-  return Object.freeze({ ...settings, protocol: protocolOf(settings) });
+  const protocol = protocolOf(settings);
+  verifyProtections(settings, protocol, options.path);
+  return Object.freeze({ ...settings, protocol });
+}
+
+function verifyProtections(
+  { authenticate, proxyProtocol, maxConnectionsPerPrincipal }: ServerSettings,
+  protocol: ServerSettings['protocol'],
+  path: string | undefined,
+): void {
+  if (authenticate !== undefined && protocol === 'nest-json') {
+    conflict(
+      'authenticate reads the credentials of the hello, which the stock Nest wire does not have; leave out protocol: nestJson(), serializer and deserializer',
+    );
+  }
+  if (authenticate === undefined && maxConnectionsPerPrincipal > 0)
+    conflict('maxConnectionsPerPrincipal counts principals, and without authenticate there are none');
+  if (proxyProtocol === false) return;
+  if (proxyProtocol.trusted.length === 0)
+    conflict(
+      'proxyProtocol.trusted is empty, so nobody may send the header; name the load balancers, or set proxyProtocol to false',
+    );
+  if (path !== undefined)
+    conflict('proxyProtocol judges a peer by its address, and those of a Unix socket (path) have none');
 }

@@ -8,6 +8,7 @@ import { checkCodeBlocks } from './code-blocks.js';
 import { errorsPage } from './errors-page.js';
 import type { Page } from './markdown.js';
 import { optionsPage } from './options-page.js';
+import { checkNamedTests } from './named-tests.js';
 import { checkReferences } from './references.js';
 
 const GENERATED: Readonly<Record<string, () => string>> = {
@@ -33,7 +34,7 @@ const pages: Page[] = [
 ].map((path) => ({ path, text: read(path) }));
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 const known = new Set(Object.keys(scripts));
-for (const page of pages) problems.push(...checkReferences(page, pages, known));
+for (const page of pages) problems.push(...checkReferences(page, pages, known), ...checkNamedTests(page));
 problems.push(...checkCodeBlocks(pages));
 
 for (const problem of problems) console.error(problem);

@@ -21,7 +21,7 @@ describe('a server that returns', () => {
   it(`is not met by all of ${CLIENTS} clients at once, and each opens no more than it needs`, async () => {
     const ledger = new CallLedger();
     const { controller } = holdController(ledger);
-    const first = await scope.server([controller]);
+    const first = await scope.server([controller], { maxConnectionsPerHost: 0 });
     const clients = Array.from({ length: CLIENTS }, () =>
       scope.client(first.port, { pool: { min: MIN, max: MIN }, backoff: { initialMs: 100, maxMs: 800 } }),
     );
@@ -32,7 +32,7 @@ describe('a server that returns', () => {
     await until(() => clients.every((client) => client.stats().endpoints[0]?.state === 'failing'));
     await until(() => performance.now() - downAt > 1_000);
 
-    const second = await scope.server([controller], { port: first.port });
+    const second = await scope.server([controller], { port: first.port, maxConnectionsPerHost: 0 });
     const opened: number[] = [];
     /** When each client was back: the first of its connections. */
     const back: number[] = [];

@@ -1,4 +1,4 @@
-import type { FrameDecoder } from '../../framing/framing.js';
+import type { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
 import type { PayloadCodec } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
@@ -21,6 +21,9 @@ import { nativeDecoder, type FrameReader } from './native-decoder.js';
 import { encodePattern, NativeEncoder } from './native-encoder.js';
 import { readFailure, readItem, writeFailure } from './stream-messages.js';
 
+/** What the table of one connection may hold: 1 KiB for each pattern, which none that people write comes near. */
+const MAX_PATTERN_CHARS = 1024 * MAX_PATTERNS;
+
 export interface NativeServerOptions {
   readonly clock: Clock;
   /** Largest frame we take, in bytes. */
@@ -38,10 +41,11 @@ export class NativeServerProtocol implements ServerProtocol {
   readonly #encoder: NativeEncoder;
   readonly #fragments: FragmentSender;
   readonly #control: ControlParts;
-  readonly #decoder: FrameDecoder;
+  readonly #decoder: LengthFieldDecoder;
   readonly #sink: ServerSink;
   /** What the client's pattern numbers stand for; number n is at n - 1. */
   readonly #patterns: string[] = [];
+  #patternChars = 0;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NativeServerOptions) {
     const { codec = jsonCodec } = options;
@@ -67,7 +71,11 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   end(): void {
-    this.#decoder.end?.();
+    this.#decoder.end();
+  }
+
+  get partialBytes(): number {
+    return this.#decoder.partialBytes;
   }
 
   response(id: CallId, data: unknown): void {
@@ -181,6 +189,9 @@ export class NativeServerProtocol implements ServerProtocol {
       if (number === LITERAL_PATTERN) return route;
       if (number !== this.#patterns.length + 1 || number > MAX_PATTERNS)
         throw violation(`pattern number ${number} defined out of order`);
+      this.#patternChars += route.length;
+      if (this.#patternChars > MAX_PATTERN_CHARS)
+        throw violation(`patterns of more than ${MAX_PATTERN_CHARS} characters`);
       this.#patterns.push(route);
       return route;
     }

@@ -1,7 +1,9 @@
 import type { Clock } from '../../../lib/common/clock.js';
+import { BoundedLog } from '../../../lib/server/bounded-log.js';
 import type { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
 import { HELLO_PATTERN } from '../../../lib/protocol/hello.js';
 import type { ServerCall } from '../../../lib/server/server-call.js';
+import type { RefusalReason } from '../../../lib/server/refusals.js';
 import { Session, type Dispatcher, type SessionHost } from '../../../lib/server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions } from '../../../lib/server/settings.js';
 import { RecordingLogger } from '../../support/logs.js';
@@ -12,6 +14,7 @@ export class SessionPeer implements SessionHost {
   readonly settings;
   readonly clock: Clock;
   readonly logger = new RecordingLogger();
+  readonly boundedLog: BoundedLog;
   readonly random = (): number => 0.5;
   readonly calls: ServerCall[] = [];
   readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
@@ -21,6 +24,10 @@ export class SessionPeer implements SessionHost {
   /** Calls begun and not over, as far as the server was told. */
   inFlight = 0;
   refusal: PooledTcpError | undefined;
+  claimPrincipal: (id: string) => PooledTcpError | undefined = () => undefined;
+  /** Why the server would refuse a call. */
+  overload: string | undefined;
+  readonly refusals: RefusalReason[] = [];
 
   readonly dispatcher: Dispatcher = {
     request: (call) => {
@@ -38,13 +45,17 @@ export class SessionPeer implements SessionHost {
 
   constructor(clock: Clock, options: PooledTcpServerOptions = {}) {
     this.clock = clock;
+    this.boundedLog = new BoundedLog(this.logger, clock);
     this.settings = resolveServerOptions({ firstFrameTimeoutMs: 0, idleTimeoutMs: 0, heartbeat: false, ...options });
   }
 
   /** Accepts a connection; returns the client's end and the server's. */
   accept(address?: string): [MemoryTransport, MemoryTransport] {
     const [client, server] = MemoryTransport.pair(address);
-    const session = new Session(server, this, this.refusal);
+    const session = new Session(server, this, {
+      refusal: this.refusal,
+      claimPrincipal: (id) => this.claimPrincipal(id),
+    });
     this.sessions.push(session);
     session.start();
     return [client, server];
@@ -56,13 +67,17 @@ export class SessionPeer implements SessionHost {
     return call;
   }
 
-  admitCall(): boolean {
-    this.inFlight += 1;
-    return true;
+  admitCall(): string | undefined {
+    if (this.overload === undefined) this.inFlight += 1;
+    return this.overload;
   }
 
   callEnded(): void {
     this.inFlight -= 1;
+  }
+
+  refused(reason: RefusalReason): void {
+    this.refusals.push(reason);
   }
 
   closed(session: Session): void {

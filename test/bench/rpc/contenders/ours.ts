@@ -26,7 +26,13 @@ const byRequest: Caller = (client, pattern, data) => (done) => {
 const bySend: Caller = (client, pattern, data) => observed(() => client.send<unknown>(pattern, data));
 
 export async function listenOurs(host = HOST, tls?: TlsOptions): Promise<BenchServer> {
-  const strategy = new PooledTcpServer({ host, port: 0, tls, maxConnections: MAX_CONNECTIONS });
+  const strategy = new PooledTcpServer({
+    host,
+    port: 0,
+    tls,
+    maxConnections: MAX_CONNECTIONS,
+    maxConnectionsPerHost: 0,
+  });
   const app = await NestFactory.createMicroservice(EchoModule, { strategy, logger: false });
   await app.listen();
   return {
