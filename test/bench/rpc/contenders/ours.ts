@@ -32,6 +32,8 @@ export async function listenOurs(host = HOST, tls?: TlsOptions): Promise<BenchSe
     tls,
     maxConnections: MAX_CONNECTIONS,
     maxConnectionsPerHost: 0,
+    // 64 replies of 4 MiB at once are 256 MiB.
+    maxPendingWriteBytes: 1024 * 1024 * 1024,
   });
   const app = await NestFactory.createMicroservice(EchoModule, { strategy, logger: false });
   await app.listen();
