@@ -47,7 +47,7 @@ export function reportOf(findings: Findings): string {
       ? []
       : [
           '## A slow reader of an endless stream',
-          'A handler emits items of 16 KiB without end, and after the first the client reads nothing: its process hangs, or, where the client has streams that are pulled, it pulls no further item. The server is watched until it grows no more, for ten seconds at most.',
+          'A handler produces items of 16 KiB without end, ours a generator that waits when it is told to, and after the first the client reads nothing: its process hangs, or, where the client has streams that are pulled, it pulls no further item. The server is watched until it grows no more, for ten seconds at most.',
           slowReaderTable(slowReader),
         ]),
   ].join('\n\n');

@@ -2,7 +2,7 @@ import { Controller, Logger, Module } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import { LARGE_BUFFER, LARGE_TEXT } from '../payloads.js';
-import { endless } from './endless.js';
+import { endless, ENDLESS_ITEM } from './endless.js';
 
 Logger.overrideLogger(false);
 
@@ -16,6 +16,12 @@ class EchoController {
   @MessagePattern('endless')
   endless(): Observable<string> {
     return endless();
+  }
+
+  /** A source that can wait: stock Nest has none. */
+  @MessagePattern('endless-paced')
+  async *endlessPaced(): AsyncGenerator<string> {
+    for (;;) yield await Promise.resolve(ENDLESS_ITEM);
   }
 
   @MessagePattern('large')

@@ -57,7 +57,7 @@ function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
       return {
         echo: ({ value }) => caller(client, 'echo', value),
         large: (form) => caller(client, 'large', form),
-        stream: (unread) => (unread ? unreadStream(client) : firstOf(client.send('endless', {}))),
+        stream: (unread) => (unread ? unreadStream(client) : firstOf(client.send('endless-paced', {}))),
         connections: () => client.stats().total,
         close: () => client.close(),
       };
@@ -71,7 +71,7 @@ function ours(caller: Caller, options: PooledTcpClientOptions = {}): Contender {
 
 /** One item of an endless stream is taken, and then no other. */
 async function unreadStream(client: PooledTcpClient): Promise<void> {
-  const iterator = client.stream('endless', {})[Symbol.asyncIterator]();
+  const iterator = client.stream('endless-paced', {})[Symbol.asyncIterator]();
   unread.add(iterator);
   await iterator.next();
 }
