@@ -3,7 +3,7 @@ import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import {
-  FAILURES,
+  failureOf,
   type ClientSink,
   type FailureKind,
   type GoawayNotice,
@@ -329,14 +329,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       call.onHandlerFailure(error);
       return;
     }
-    const failure = FAILURES.find((entry) => entry.kind === kind);
+    const { code, sent } = failureOf(kind);
     const message = kind === 'no-handler' ? String(error) : `${this.peer} refused the call: ${describeCause(error)}`;
-    call.onFailure(
-      new PooledTcpError(failure?.code ?? 'PTCP_PROTOCOL_VIOLATION', message, {
-        peer: this.peer,
-        sent: failure?.sent ?? true,
-      }),
-    );
+    call.onFailure(new PooledTcpError(code, message, { peer: this.peer, sent }));
   }
 
   unsent(id: number, error: PooledTcpError): void {

@@ -1,6 +1,7 @@
 import type { PooledTcpErrorCode } from '../errors/codes.js';
 import type { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Output } from '../framing/output.js';
+import { isRecord } from './json.js';
 
 /** Names one call on one connection. Ours are integers; stock Nest clients send strings. */
 export type CallId = number | string;
@@ -36,6 +37,19 @@ export const FAILURES: readonly { kind: FailureKind; code: PooledTcpErrorCode; s
   { kind: 'too-large', code: 'PTCP_FRAME_TOO_LARGE', sent: true },
   { kind: 'overflow', code: 'PTCP_WRITE_OVERFLOW', sent: true },
 ];
+
+const BY_KIND = Object.fromEntries(FAILURES.map((failure) => [failure.kind, failure])) as Readonly<
+  Record<FailureKind, (typeof FAILURES)[number]>
+>;
+
+/** How a kind of failure is known to the caller. */
+export function failureOf(kind: FailureKind): (typeof FAILURES)[number] {
+  return BY_KIND[kind];
+}
+
+export function isMetadata(value: unknown): value is Metadata {
+  return isRecord(value) && Object.values(value).every((entry) => typeof entry === 'string');
+}
 
 /** What a client hears from its peer. */
 export interface ClientSink {

@@ -1,58 +1,23 @@
 import { isErrorCode, type PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { fromJson, isRecord } from './json.js';
 import { FAILURES, type ClientSink, type FailureKind, type MessageWriter, type OutgoingMessage } from './messages.js';
-import {
-  HEARTBEAT_ID,
-  HEARTBEAT_PATTERN,
-  NO_MESSAGE_HANDLER,
-  PacketPipe,
-  withoutCredit,
-  writePacket,
-  type NestJsonOptions,
-} from './nest-json.js';
+import { HEARTBEAT_ID, HEARTBEAT_PATTERN, NO_MESSAGE_HANDLER, type NestJsonOptions } from './nest-json.js';
+import { NestJsonProtocol, withoutCredit } from './nest-json-protocol.js';
 import type { ClientProtocol } from './protocol.js';
 
 /** Keys a reply of stock Nest can have; an object with others is a foreign payload, as in its deserializer. */
 const REPLY_KEYS = new Set(['id', 'err', 'response', 'isDisposed', 'status']);
 
 /** Client side of Nest's own wire format, as `ClientTCP` speaks it. */
-export class NestJsonClientProtocol implements ClientProtocol {
-  readonly name = 'nest-json';
-  readonly hasCredit = false;
-  readonly #writer: MessageWriter;
+export class NestJsonClientProtocol extends NestJsonProtocol implements ClientProtocol {
   readonly #sink: ClientSink;
-  readonly #options: NestJsonOptions;
-  readonly #decoder: NestFrameDecoder;
-  readonly #outgoing: PacketPipe;
-  readonly #incoming: PacketPipe;
+  readonly #isShaped: boolean;
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NestJsonOptions) {
-    this.#writer = writer;
+    super(writer, options);
     this.#sink = sink;
-    this.#options = options;
-    this.#outgoing = PacketPipe.serializing(options);
-    this.#incoming = PacketPipe.deserializing(options);
-    this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
-      let packet: unknown;
-      try {
-        packet = fromJson(bytes, start, end);
-      } catch (error) {
-        // The frame is whole, so the stream is in step: one reply is lost, the others are not.
-        this.#sink.malformed(error as PooledTcpError);
-        return;
-      }
-      this.#receivePacket(packet);
-    });
-  }
-
-  receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-  }
-
-  end(): void {
-    this.#decoder.end();
+    this.#isShaped = options.deserializer !== undefined;
   }
 
   request(id: number, message: OutgoingMessage): void {
@@ -86,14 +51,6 @@ export class NestJsonClientProtocol implements ClientProtocol {
     throw withoutCredit();
   }
 
-  encodeItem(): never {
-    throw withoutCredit();
-  }
-
-  writeEncoded(): never {
-    throw withoutCredit();
-  }
-
   completed(): never {
     throw withoutCredit();
   }
@@ -102,20 +59,8 @@ export class NestJsonClientProtocol implements ClientProtocol {
     throw withoutCredit();
   }
 
-  credit(): never {
-    throw withoutCredit();
-  }
-
   isHeld(): boolean {
     return false;
-  }
-
-  flush(): void {
-    // Nothing is kept back.
-  }
-
-  closed(): void {
-    // Nobody waits.
   }
 
   cancel(): void {
@@ -126,7 +71,7 @@ export class NestJsonClientProtocol implements ClientProtocol {
     const packet = { pattern: HEARTBEAT_PATTERN, data: token, id: HEARTBEAT_ID + String(token) };
     // Serialized like any other: a peer that shapes its packets could not read this one.
     void this.#send(packet, () => {
-      this.#write(packet);
+      this.write(packet);
     });
   }
 
@@ -135,23 +80,30 @@ export class NestJsonClientProtocol implements ClientProtocol {
   }
 
   #send(packet: unknown, fail: (error: PooledTcpError, isLate: boolean) => void): Promise<void> | undefined {
-    return this.#outgoing.run(
+    return this.outgoing.run(
       packet,
       (serialized) => {
-        this.#write(serialized);
+        this.write(serialized);
       },
       fail,
     );
   }
 
-  #write(packet: unknown): void {
-    writePacket(this.#writer.output, packet, this.#options.maxFrameBytes);
-    this.#writer.schedule();
+  protected override receiveFrame(bytes: Buffer, start: number, end: number): void {
+    let packet: unknown;
+    try {
+      packet = fromJson(bytes, start, end);
+    } catch (error) {
+      // The frame is whole, so the stream is in step: one reply is lost, the others are not.
+      this.#sink.malformed(error as PooledTcpError);
+      return;
+    }
+    this.#receivePacket(packet);
   }
 
   #receivePacket(packet: unknown): void {
     if (this.#takePong(packet)) return;
-    void this.#incoming.run(
+    void this.incoming.run(
       packet,
       (reply) => {
         this.#deliver(reply);
@@ -176,9 +128,9 @@ export class NestJsonClientProtocol implements ClientProtocol {
   #deliver(packet: unknown): void {
     if (!isRecord(packet)) return;
     // Once more: where packets are shaped, a pong shows only now.
-    if (this.#options.deserializer !== undefined && this.#takePong(packet)) return;
+    if (this.#isShaped && this.#takePong(packet)) return;
     const id = callId(packet['id']);
-    const foreign = this.#options.deserializer === undefined && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
+    const foreign = !this.#isShaped && Object.keys(packet).some((key) => !REPLY_KEYS.has(key));
     if (foreign) {
       this.#sink.response(id, packet);
       return;

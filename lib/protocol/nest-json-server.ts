@@ -1,24 +1,17 @@
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
-import { NestFrameDecoder } from '../framing/nest-frame.js';
 import { parseHello, type Hello } from './hello.js';
 import { fromJson, isRecord } from './json.js';
 import {
-  FAILURES,
+  failureOf,
+  isMetadata,
   type CallId,
   type FailureKind,
   type GoawayNotice,
   type MessageWriter,
-  type Metadata,
   type ServerSink,
 } from './messages.js';
-import {
-  HEARTBEAT_PATTERN,
-  NO_MESSAGE_HANDLER,
-  PacketPipe,
-  withoutCredit,
-  writePacket,
-  type NestJsonOptions,
-} from './nest-json.js';
+import { HEARTBEAT_PATTERN, NO_MESSAGE_HANDLER, type NestJsonOptions } from './nest-json.js';
+import { NestJsonProtocol } from './nest-json-protocol.js';
 import type { ServerProtocol } from './protocol.js';
 
 export interface NestJsonServerOptions extends NestJsonOptions {
@@ -32,39 +25,16 @@ export interface NestJsonServerOptions extends NestJsonOptions {
 }
 
 /** Server side of Nest's own wire format, as `ServerTCP` speaks it. */
-export class NestJsonServerProtocol implements ServerProtocol {
-  readonly name = 'nest-json';
-  readonly hasCredit = false;
-  readonly #writer: MessageWriter;
+export class NestJsonServerProtocol extends NestJsonProtocol implements ServerProtocol {
   readonly #sink: ServerSink;
   readonly #options: NestJsonServerOptions;
-  readonly #decoder: NestFrameDecoder;
-  readonly #outgoing: PacketPipe;
-  readonly #incoming: PacketPipe;
   #isFirst = true;
   #hasFrame = false;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NestJsonServerOptions) {
-    this.#writer = writer;
+    super(writer, options);
     this.#sink = sink;
     this.#options = options;
-    this.#outgoing = PacketPipe.serializing(options);
-    this.#incoming = PacketPipe.deserializing(options);
-    this.#decoder = new NestFrameDecoder(options.maxFrameBytes, (bytes, start, end) => {
-      this.#receiveFrame(bytes, start, end);
-    });
-  }
-
-  receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-  }
-
-  end(): void {
-    this.#decoder.end();
-  }
-
-  get partialBytes(): number {
-    return this.#decoder.partialBytes;
   }
 
   /** Whether a frame has arrived, readable or not; heartbeats are answered here and reach no sink. */
@@ -74,7 +44,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
 
   /** The bytes behind an accepted hello: the native protocol's first. */
   takeRest(): Buffer {
-    return this.#decoder.takeRest();
+    return this.decoder.takeRest();
   }
 
   response(id: CallId, data: unknown): void {
@@ -86,28 +56,8 @@ export class NestJsonServerProtocol implements ServerProtocol {
     return 0;
   }
 
-  encodeItem(): never {
-    throw withoutCredit();
-  }
-
-  writeEncoded(): never {
-    throw withoutCredit();
-  }
-
-  credit(): never {
-    throw withoutCredit();
-  }
-
   cancelled(): void {
     // The stock wire has no cancel.
-  }
-
-  flush(): void {
-    // Nothing is kept back.
-  }
-
-  closed(): void {
-    // Nobody waits.
   }
 
   completed(id: CallId): void {
@@ -118,7 +68,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
     if (kind === 'handler') this.#reply(id, { err: error, isDisposed: true, id });
     else if (kind === 'no-handler') this.#reply(id, { id, status: 'error', err: NO_MESSAGE_HANDLER });
     else {
-      const code = FAILURES.find((failure) => failure.kind === kind)?.code;
+      const { code } = failureOf(kind);
       this.#reply(id, { err: { status: 'error', code, message: String(error) }, isDisposed: true, id });
     }
   }
@@ -130,7 +80,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
   goaway({ code, message }: GoawayNotice): void {
     // The stock wire has no goaway. A peer that broke the format is told why; a client routes replies by id, and
     // this has none, so a stock client drops it.
-    if (code !== undefined) this.#write({ err: { status: 'error', code, message }, isDisposed: true });
+    if (code !== undefined) this.write({ err: { status: 'error', code, message }, isDisposed: true });
   }
 
   ping(): void {
@@ -141,7 +91,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
     // Heartbeats on the stock wire are answered as any unknown pattern.
   }
 
-  #receiveFrame(bytes: Buffer, start: number, end: number): void {
+  protected override receiveFrame(bytes: Buffer, start: number, end: number): void {
     this.#hasFrame = true;
     let packet: unknown;
     try {
@@ -158,7 +108,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
     if (isFirst && this.#options.onHello !== undefined) {
       const hello = parseHello(packet);
       if (hello !== undefined && this.#options.onHello(hello, (packet as Record<string, unknown>)['id'])) {
-        this.#decoder.stop();
+        this.decoder.stop();
         return;
       }
     }
@@ -166,7 +116,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
     const refusal = this.#options.refusal?.();
     if (refusal !== undefined) {
       const { code, message } = refusal;
-      if (id !== undefined) this.#write({ err: { status: 'error', code, message }, isDisposed: true, id });
+      if (id !== undefined) this.write({ err: { status: 'error', code, message }, isDisposed: true, id });
       throw refusal;
     }
     if (isRecord(packet) && packet['pattern'] === HEARTBEAT_PATTERN && id !== undefined) {
@@ -174,7 +124,7 @@ export class NestJsonServerProtocol implements ServerProtocol {
       this.failure(id, 'no-handler', undefined);
       return;
     }
-    void this.#incoming.run(
+    void this.incoming.run(
       packet,
       (request) => {
         this.#deliver(request);
@@ -199,24 +149,15 @@ export class NestJsonServerProtocol implements ServerProtocol {
   }
 
   #reply(id: CallId, packet: Record<string, unknown>): void {
-    void this.#outgoing.run(
+    void this.outgoing.run(
       packet,
       (serialized) => {
-        this.#write(serialized);
+        this.write(serialized);
       },
       (error, isLate) => {
         if (!isLate) throw error;
-        this.#write({ err: { status: 'error', code: error.code, message: error.message }, isDisposed: true, id });
+        this.write({ err: { status: 'error', code: error.code, message: error.message }, isDisposed: true, id });
       },
     );
   }
-
-  #write(packet: unknown): void {
-    writePacket(this.#writer.output, packet, this.#options.maxFrameBytes);
-    this.#writer.schedule();
-  }
-}
-
-function isMetadata(value: unknown): value is Metadata {
-  return isRecord(value) && Object.values(value).every((entry) => typeof entry === 'string');
 }

@@ -121,8 +121,3 @@ export function writePacket(output: Output, packet: unknown, maxFrameBytes: numb
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
-
-/** The stock wire has no streams towards the server and no credit; a caller looks at `hasCredit` first. */
-export function withoutCredit(): PooledTcpError {
-  return new PooledTcpError('PTCP_UNSUPPORTED', 'the stock Nest wire has no flow control of streams');
-}

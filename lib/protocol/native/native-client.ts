@@ -1,81 +1,31 @@
-import type { Clock } from '../../common/clock.js';
 import { Deferred } from '../../common/deferred.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
-import type { FrameDecoder } from '../../framing/framing.js';
-import type { PayloadCodec } from '../codec.js';
-import { jsonCodec } from '../json-codec.js';
-import { isRecord } from '../json.js';
-import {
-  type ClientSink,
-  type EncodedMessage,
-  type MessageWriter,
-  type Metadata,
-  type OutgoingMessage,
-} from '../messages.js';
+import { isMetadata, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
 import type { ClientProtocol } from '../protocol.js';
-import { receiveControl, writeCredit, type ControlParts } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
-import { FragmentReceiver } from './fragment-receiver.js';
-import { FragmentSender } from './fragment-sender.js';
-import { nativeDecoder, type FrameReader } from './native-decoder.js';
-import { encodePattern, NativeEncoder } from './native-encoder.js';
-import { readFailure, readItem, writeFailure } from './stream-messages.js';
+import type { FrameReader } from './native-decoder.js';
+import { encodePattern } from './native-encoder.js';
+import { NativeProtocol, type NativeOptions } from './native-protocol.js';
+import { readItem, writeFailure } from './stream-messages.js';
 
-export interface NativeClientOptions {
-  readonly clock: Clock;
-  /** Largest frame we take, in bytes. */
-  readonly maxFrameBytes: number;
-  /** Largest frame the server takes, in bytes. */
-  readonly peerMaxFrameBytes: number;
+export interface NativeClientOptions extends NativeOptions {
   /** Patterns the server remembers. */
   readonly maxPatterns: number;
-  /** How payloads are encoded, as agreed on in the hello. Default JSON. */
-  readonly codec?: PayloadCodec | undefined;
 }
 
 /** Furthest deadline that its field can say, some 49 days away. */
 const MAX_DEADLINE_MS = 0xffff_ffff;
 
 /** Client side of the native protocol. */
-export class NativeClientProtocol implements ClientProtocol {
-  readonly name = 'native';
-  readonly hasCredit = true;
-  readonly #encoder: NativeEncoder;
-  readonly #fragments: FragmentSender;
-  readonly #control: ControlParts;
-  readonly #decoder: FrameDecoder;
-  readonly #sink: ClientSink;
+export class NativeClientProtocol extends NativeProtocol<ClientSink> implements ClientProtocol {
   readonly #maxPatterns: number;
   /** Numbers given to patterns on this connection; the server learns each with its first use. */
   readonly #patterns = new Map<string, number>();
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NativeClientOptions) {
-    const { codec = jsonCodec } = options;
-    this.#sink = sink;
+    super(writer, sink, 'client', options);
     // Whatever the server offers: the field for the number has 16 bits, and ours remembers no more.
     this.#maxPatterns = Math.min(options.maxPatterns, MAX_PATTERNS);
-    this.#fragments = new FragmentSender(writer, options.clock);
-    const payloads = codec.encoder(options.peerMaxFrameBytes);
-    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes, payloads);
-    const decoder = codec.decoder();
-    const receive = (frame: FrameReader): void => {
-      this.#receive(frame);
-    };
-    this.#decoder = nativeDecoder(options.maxFrameBytes, decoder, receive);
-    this.#control = {
-      sink,
-      encoder: this.#encoder,
-      fragmentsOut: this.#fragments,
-      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, decoder, receive),
-    };
-  }
-
-  receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-  }
-
-  end(): void {
-    this.#decoder.end?.();
   }
 
   request(id: number, message: OutgoingMessage, timeoutMs: number): void {
@@ -85,70 +35,35 @@ export class NativeClientProtocol implements ClientProtocol {
 
   event(message: OutgoingMessage): Promise<void> | undefined {
     const gone = new Deferred();
-    const frameBytes = this.#write(TYPE.event, 0, message, {
+    const isHeld = this.#write(TYPE.event, 0, message, {
       timeoutMs: 0,
       onGone: () => {
         gone.resolve();
       },
     });
-    return frameBytes > 0 ? undefined : gone.promise;
-  }
-
-  item(id: number, data: unknown): number {
-    return Math.abs(this.#encoder.writeNumber(TYPE.item, id, data, id));
-  }
-
-  encodeItem(id: number, data: unknown): EncodedMessage {
-    return this.#encoder.encodeNumber(TYPE.item, id, data);
-  }
-
-  writeEncoded(id: number, item: EncodedMessage): void {
-    this.#encoder.writeEncoded(id, item);
-  }
-
-  completed(id: number): void {
-    this.#encoder.writeNumber(TYPE.end, id, undefined, id);
+    return isHeld ? gone.promise : undefined;
   }
 
   failure(id: number, error: unknown): void {
-    writeFailure(this.#encoder, id, 'handler', error);
-  }
-
-  credit(id: number, bytes: number): void {
-    writeCredit(this.#encoder, id, bytes);
+    writeFailure(this.encoder, id, 'handler', error);
   }
 
   cancel(id: number): void {
-    this.#fragments.drop(id);
-    this.#encoder.writeNumber(TYPE.cancel, id);
+    this.fragments.drop(id);
+    this.encoder.writeNumber(TYPE.cancel, id);
   }
 
   isHeld(id: number): boolean {
-    return this.#fragments.holds(id);
+    return this.fragments.holds(id);
   }
 
-  flush(): void {
-    this.#fragments.flush();
-  }
-
-  closed(): void {
-    this.#fragments.closed();
-  }
-
-  ping(token: number): void {
-    this.#encoder.writeNumber(TYPE.ping, token);
-  }
-
-  pong(token: number): void {
-    this.#encoder.writeNumber(TYPE.pong, token);
-  }
-
+  /** @returns whether the message is kept back */
   #write(
     type: number,
     typeFlags: number,
     { route, data, metadata }: OutgoingMessage,
     { id, timeoutMs, onGone }: { readonly id?: number; readonly timeoutMs: number; readonly onGone?: () => void },
-  ): number {
+  ): boolean {
     const known = this.#patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
     const number = known ?? (this.#patterns.size < this.#maxPatterns ? this.#patterns.size + 1 : LITERAL_PATTERN);
@@ -156,11 +71,13 @@ export class NativeClientProtocol implements ClientProtocol {
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
     const fieldBytes = 4 + 2 + 2 + (spelled?.length ?? 0) + 4 + 4 + (metadataJson?.length ?? 0);
-    const frameBytes = this.#encoder.write(
+    let isKeptBack = false as boolean;
+    this.encoder.write(
       type,
       flags,
       fieldBytes,
       (slab, start, isHeld) => {
+        isKeptBack = isHeld;
         let at = id === undefined ? start : slab.writeUInt32BE(id, start);
         // One that others overtake teaches the server nothing: they would use a number that it does not know yet.
         at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : number, at);
@@ -175,52 +92,45 @@ export class NativeClientProtocol implements ClientProtocol {
       onGone,
     );
     // Only now is it on its way: a message that threw has taught the server nothing.
-    if (spelled !== undefined && number !== LITERAL_PATTERN && frameBytes > 0) this.#patterns.set(route, number);
-    return frameBytes;
+    if (spelled !== undefined && number !== LITERAL_PATTERN && !isKeptBack) this.#patterns.set(route, number);
+    return isKeptBack;
   }
 
-  #receive(frame: FrameReader): void {
+  protected override receiveMessage(frame: FrameReader): void {
     switch (frame.type) {
       case TYPE.response:
         this.#receiveResponse(frame);
         return;
       case TYPE.item: {
-        const broken = readItem(frame, this.#sink);
+        const broken = readItem(frame, this.sink);
         // The call has failed here, and nobody will give credit any more: the server must not wait for it.
         if (broken !== undefined) this.cancel(broken);
         return;
       }
-      case TYPE.end:
-        this.#sink.end(frame.uint32());
-        return;
-      case TYPE.failure:
-        readFailure(frame, this.#sink);
-        return;
       case TYPE.push: {
         const route = frame.text(frame.uint16());
         const payload = frame.payloadOr((error) => {
-          this.#sink.malformed(error);
+          this.sink.malformed(error);
         });
-        if (payload !== undefined) this.#sink.push(route, payload.data);
+        if (payload !== undefined) this.sink.push(route, payload.data);
         return;
       }
       default:
-        receiveControl(frame, this.#control, 'client');
+        this.receiveShared(frame);
     }
   }
 
   #receiveResponse(frame: FrameReader): void {
     const id = frame.uint32();
     const payload = frame.payloadOr((error) => {
-      this.#sink.failure(id, 'malformed', error.message);
+      this.sink.failure(id, 'malformed', error.message);
     });
-    if (payload !== undefined) this.#sink.response(id, payload.data);
+    if (payload !== undefined) this.sink.response(id, payload.data);
   }
 }
 
 /** Checked before it is sent: the server would close the connection over it, and with it fail every other call. */
 function encodeMetadata(metadata: Metadata): Buffer {
-  if (isRecord(metadata) && Object.values(metadata).every((value) => typeof value === 'string'))
-    return Buffer.from(JSON.stringify(metadata), 'utf8');
+  if (isMetadata(metadata)) return Buffer.from(JSON.stringify(metadata), 'utf8');
   throw new PooledTcpError('PTCP_PAYLOAD_UNSERIALIZABLE', 'metadata must be an object whose values are strings');
 }

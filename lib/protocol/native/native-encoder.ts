@@ -49,7 +49,7 @@ export class NativeEncoder {
    * @param fieldBytes most that `fields` writes
    * @param id of the call that the message belongs to, if it does
    * @param onGone called once a message that is kept back has been written, or never will be
-   * @returns bytes of the frame; negative where it is kept back
+   * @returns bytes of the frame
    * @throws PooledTcpError `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`, `PTCP_WRITE_OVERFLOW`
    */
   write(
@@ -67,7 +67,7 @@ export class NativeEncoder {
     if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
       const message = assemble(type, flags | this.#kind, fieldBytes, fields, body);
       this.#fragments.add(id, message, onGone);
-      return -message.bytes;
+      return message.bytes;
     }
     const frameBytes = this.#put(type, flags | this.#kind, fieldBytes, fields, body);
     if (body !== undefined) this.#payloads.written();

@@ -1,127 +1,41 @@
-import type { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
-import type { PayloadCodec } from '../codec.js';
-import { jsonCodec } from '../json-codec.js';
-import { isRecord } from '../json.js';
-import type { Clock } from '../../common/clock.js';
-import {
-  type CallId,
-  type EncodedMessage,
-  type FailureKind,
-  type GoawayNotice,
-  type MessageWriter,
-  type Metadata,
-  type ServerSink,
-} from '../messages.js';
+import type { CallId, FailureKind, GoawayNotice, MessageWriter, Metadata, ServerSink } from '../messages.js';
+import { isMetadata } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
-import { receiveControl, writeCredit, type ControlParts } from './control.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
-import { FragmentReceiver } from './fragment-receiver.js';
-import { FragmentSender } from './fragment-sender.js';
-import { nativeDecoder, type FrameReader } from './native-decoder.js';
-import { encodePattern, NativeEncoder } from './native-encoder.js';
-import { readFailure, readItem, writeFailure } from './stream-messages.js';
+import type { FrameReader } from './native-decoder.js';
+import { encodePattern } from './native-encoder.js';
+import { NativeProtocol, type NativeOptions } from './native-protocol.js';
+import { readItem, writeFailure } from './stream-messages.js';
 
 /** What the table of one connection may hold: 1 KiB for each pattern, which none that people write comes near. */
 const MAX_PATTERN_CHARS = 1024 * MAX_PATTERNS;
 
-export interface NativeServerOptions {
-  readonly clock: Clock;
-  /** Largest frame we take, in bytes. */
-  readonly maxFrameBytes: number;
-  /** Largest frame the client takes, in bytes. */
-  readonly peerMaxFrameBytes: number;
-  /** How payloads are encoded, as agreed on in the hello. Default JSON. */
-  readonly codec?: PayloadCodec | undefined;
-}
-
 /** Server side of the native protocol. */
-export class NativeServerProtocol implements ServerProtocol {
-  readonly name = 'native';
-  readonly hasCredit = true;
-  readonly #encoder: NativeEncoder;
-  readonly #fragments: FragmentSender;
-  readonly #control: ControlParts;
-  readonly #decoder: LengthFieldDecoder;
-  readonly #sink: ServerSink;
+export class NativeServerProtocol extends NativeProtocol<ServerSink> implements ServerProtocol {
   /** What the client's pattern numbers stand for; number n is at n - 1. */
   readonly #patterns: string[] = [];
   #patternChars = 0;
 
-  constructor(writer: MessageWriter, sink: ServerSink, options: NativeServerOptions) {
-    const { codec = jsonCodec } = options;
-    this.#sink = sink;
-    this.#fragments = new FragmentSender(writer, options.clock);
-    const payloads = codec.encoder(options.peerMaxFrameBytes);
-    this.#encoder = new NativeEncoder(writer, this.#fragments, options.peerMaxFrameBytes, payloads);
-    const decoder = codec.decoder();
-    const receive = (frame: FrameReader): void => {
-      this.#receive(frame);
-    };
-    this.#decoder = nativeDecoder(options.maxFrameBytes, decoder, receive);
-    this.#control = {
-      sink,
-      encoder: this.#encoder,
-      fragmentsOut: this.#fragments,
-      fragmentsIn: new FragmentReceiver(options.maxFrameBytes, decoder, receive),
-    };
-  }
-
-  receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-  }
-
-  end(): void {
-    this.#decoder.end();
-  }
-
-  get partialBytes(): number {
-    return this.#decoder.partialBytes;
+  constructor(writer: MessageWriter, sink: ServerSink, options: NativeOptions) {
+    super(writer, sink, 'server', options);
   }
 
   response(id: CallId, data: unknown): void {
-    this.#encoder.writeNumber(TYPE.response, id as number, data, id);
-  }
-
-  item(id: CallId, data: unknown): number {
-    return Math.abs(this.#encoder.writeNumber(TYPE.item, id as number, data, id));
-  }
-
-  encodeItem(id: CallId, data: unknown): EncodedMessage {
-    return this.#encoder.encodeNumber(TYPE.item, id as number, data);
-  }
-
-  writeEncoded(id: CallId, item: EncodedMessage): void {
-    this.#encoder.writeEncoded(id, item);
-  }
-
-  completed(id: CallId): void {
-    this.#encoder.writeNumber(TYPE.end, id as number, undefined, id);
-  }
-
-  credit(id: CallId, bytes: number): void {
-    writeCredit(this.#encoder, id as number, bytes);
+    this.encoder.writeNumber(TYPE.response, id as number, data, id);
   }
 
   /** Nothing more of this call is sent; the client does not want it. */
   cancelled(id: CallId): void {
-    this.#fragments.drop(id);
-  }
-
-  flush(): void {
-    this.#fragments.flush();
-  }
-
-  closed(): void {
-    this.#fragments.closed();
+    this.fragments.drop(id);
   }
 
   failure(id: CallId, kind: FailureKind, error: unknown): void {
-    writeFailure(this.#encoder, id as number, kind, error);
+    writeFailure(this.encoder, id as number, kind, error);
   }
 
   push(route: string, data: unknown): void {
     const spelled = encodePattern(route);
-    this.#encoder.write(
+    this.encoder.write(
       TYPE.push,
       0,
       2 + spelled.length,
@@ -131,18 +45,10 @@ export class NativeServerProtocol implements ServerProtocol {
   }
 
   goaway(notice: GoawayNotice): void {
-    this.#encoder.writeJson(TYPE.goaway, notice);
+    this.encoder.writeJson(TYPE.goaway, notice);
   }
 
-  ping(token: number): void {
-    this.#encoder.writeNumber(TYPE.ping, token);
-  }
-
-  pong(token: number): void {
-    this.#encoder.writeNumber(TYPE.pong, token);
-  }
-
-  #receive(frame: FrameReader): void {
+  protected override receiveMessage(frame: FrameReader): void {
     switch (frame.type) {
       case TYPE.request: {
         const id = frame.uint32();
@@ -153,32 +59,26 @@ export class NativeServerProtocol implements ServerProtocol {
           this.failure(id, 'malformed', error.message);
         });
         const isStreaming = (frame.flags & FLAG.stream) !== 0;
-        if (payload !== undefined) this.#sink.request(id, route, payload.data, metadata, timeoutMs, isStreaming);
+        if (payload !== undefined) this.sink.request(id, route, payload.data, metadata, timeoutMs, isStreaming);
         return;
       }
       case TYPE.item:
-        readItem(frame, this.#sink);
-        return;
-      case TYPE.end:
-        this.#sink.end(frame.uint32());
-        return;
-      case TYPE.failure:
-        readFailure(frame, this.#sink);
+        readItem(frame, this.sink);
         return;
       case TYPE.event: {
         const route = this.#readPattern(frame);
         const metadata = readMetadata(frame);
         const payload = frame.payloadOr((error) => {
-          this.#sink.malformed(error);
+          this.sink.malformed(error);
         });
-        if (payload !== undefined) this.#sink.event(route, payload.data, metadata);
+        if (payload !== undefined) this.sink.event(route, payload.data, metadata);
         return;
       }
       case TYPE.cancel:
-        this.#sink.cancel(frame.uint32());
+        this.sink.cancel(frame.uint32());
         return;
       default:
-        receiveControl(frame, this.#control, 'server');
+        this.receiveShared(frame);
     }
   }
 
@@ -204,8 +104,6 @@ export class NativeServerProtocol implements ServerProtocol {
 function readMetadata(frame: FrameReader): Metadata | undefined {
   if (!(frame.flags & FLAG.metadata)) return undefined;
   const metadata = frame.json(frame.uint32());
-  if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
-    throw violation('metadata that is not an object of strings');
-  }
-  return metadata as Metadata;
+  if (!isMetadata(metadata)) throw violation('metadata that is not an object of strings');
+  return metadata;
 }
