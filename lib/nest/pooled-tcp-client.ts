@@ -10,21 +10,13 @@ import type { ReplyObserver } from '../client/active-call.js';
 import { Client } from '../client/client.js';
 import { resolveClientOptions, type ClientSettings, type PooledTcpClientOptions } from '../client/settings.js';
 import type { ClientStats } from '../client/stats.js';
-import type { UploadSource } from '../client/upload.js';
 import { conflict } from '../common/options.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
-import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
+import type { Metadata } from '../protocol/messages.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpLease } from './pooled-tcp-lease.js';
-import { PromiseReply } from './promise-reply.js';
-import { pull } from './pull.js';
-import {
-  acquireTimeout,
-  callTimeout,
-  eventMessage,
-  type AcquireLeaseOptions,
-  type RequestOptions,
-} from './request-options.js';
+import { acquireTimeout, type AcquireLeaseOptions, type RequestOptions } from './request-options.js';
+import { Requester, type RequesterContext } from './requester.js';
 import { uploadSource } from './upload-source.js';
 
 /** `connected` while there is a connection to any endpoint. The values are those of Nest's own TCP client. */
@@ -55,6 +47,7 @@ export class PooledTcpClient
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
   readonly #client: Client;
+  readonly #requester: Requester;
   readonly #logger: Logger;
   readonly #listeners = new Map<keyof PooledTcpClientEvents, Set<() => void>>();
   readonly #pushed = new Subject<{ route: string; data: unknown }>();
@@ -85,6 +78,15 @@ export class PooledTcpClient
         },
       },
       { logger: this.#logger },
+    );
+    this.#requester = new Requester(
+      {
+        requestTimeoutMs: settings.requestTimeoutMs,
+        logger: this.#logger,
+        route: this.#route,
+        message: this.#message,
+      },
+      (message, reply, call) => this.#client.call(message, reply, call),
     );
     this._status$.next('disconnected');
   }
@@ -169,7 +171,7 @@ export class PooledTcpClient
         },
       };
       const upload = uploadSource(data, this.#logger);
-      const message = this.#message(pattern, data, undefined, upload);
+      const message = this.#message(pattern, this.#route(pattern), data, undefined, upload);
       const call = this.#client.call(message, observer, { timeoutMs: this.settings.requestTimeoutMs, upload });
       return () => {
         call.cancel();
@@ -210,24 +212,7 @@ export class PooledTcpClient
     data: TInput,
     options: RequestOptions = {},
   ): Promise<TResult> {
-    const reply = new PromiseReply<TResult>(this.#route(pattern));
-    const { signal, metadata, key, idempotent } = options;
-    try {
-      const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
-      if (timeoutMs === undefined) return reply.promise;
-      const upload = uploadSource(data, this.#logger);
-      this.#client.call(this.#message(pattern, data, metadata, upload), reply, {
-        timeoutMs,
-        signal,
-        upload,
-        key,
-        idempotent,
-      });
-    } catch (error) {
-      // A bad option, or a dispatch hook that threw: a promise rejects, it does not throw.
-      reply.fail(error);
-    }
-    return reply.promise;
+    return this.#requester.request<TResult>(pattern, data, options);
   }
 
   /**
@@ -244,22 +229,7 @@ export class PooledTcpClient
     data: TInput,
     options: RequestOptions = {},
   ): AsyncIterable<TResult> {
-    return {
-      [Symbol.asyncIterator]: () =>
-        pull<TResult>(this.#route(pattern), (reply) => {
-          const { signal, metadata, key, idempotent } = options;
-          const timeoutMs = callTimeout(options.timeoutMs, this.settings.requestTimeoutMs, reply);
-          if (timeoutMs === undefined) return undefined;
-          const upload = uploadSource(data, this.#logger);
-          return this.#client.call(this.#message(pattern, data, metadata, upload), reply, {
-            timeoutMs,
-            signal,
-            upload,
-            key,
-            idempotent,
-          });
-        }),
-    };
+    return this.#requester.stream<TResult>(pattern, data, options);
   }
 
   /**
@@ -277,11 +247,8 @@ export class PooledTcpClient
     const origin = new Error('acquired here');
     const { timeoutMs, signal, key } = options;
     const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, key, origin });
-    return new PooledTcpLease(lease, {
-      message: (pattern, data, metadata, upload) => this.#message(pattern, data, metadata, upload),
-      requestTimeoutMs: this.settings.requestTimeoutMs,
-      logger: this.#logger,
-    });
+    const requester = this.#requester.over((message, reply, call) => lease.call(message, reply, call));
+    return new PooledTcpLease(lease, requester);
   }
 
   /** Runs `use` with a borrowed connection, and releases it however that ends. */
@@ -380,25 +347,28 @@ export class PooledTcpClient
   }
 
   /** Runs the dispatch hook, where there is one (Nest 12), which may add metadata. */
-  #message(pattern: unknown, data: unknown, metadata: Metadata | undefined, upload?: UploadSource): OutgoingMessage {
-    const route = this.#route(pattern);
+  readonly #message: RequesterContext['message'] = (pattern, route, data, given, upload) => {
     const { onDispatchHook } = this;
-    const content = upload === undefined ? { data } : { data: undefined, isStreaming: true };
-    if (onDispatchHook === undefined) return { pattern, route, metadata, ...content };
-    const packet = { pattern, data, ...(metadata === undefined ? undefined : { metadata }) };
-    onDispatchHook(packet);
-    return { pattern, route, metadata: (packet as { metadata?: Metadata }).metadata, ...content };
-  }
+    let metadata = given;
+    if (onDispatchHook !== undefined) {
+      const packet: { pattern: unknown; data: unknown; metadata?: Metadata } = { pattern, data };
+      if (given !== undefined) packet.metadata = given;
+      onDispatchHook(packet);
+      metadata = packet.metadata;
+    }
+    const isStreaming = upload !== undefined;
+    return { pattern, route, data: isStreaming ? undefined : data, metadata, isStreaming };
+  };
 
   async #emit(pattern: unknown, data: unknown): Promise<void> {
-    await this.#client.emit(eventMessage(this.#message(pattern, data, undefined, uploadSource(data, this.#logger))));
+    await this.#client.emit(this.#requester.event(pattern, data));
   }
 
   /** Nest's key of a pattern. Its typings promise a string; for a boolean it returns the boolean. */
-  #route(pattern: unknown): string {
-    const route = this.normalizePattern(pattern as string) as string | boolean;
+  readonly #route = (pattern: unknown): string => {
+    const route: unknown = this.normalizePattern(pattern as string);
     return String(route);
-  }
+  };
 
   #onConnected(isConnected: boolean): void {
     this._status$.next(isConnected ? 'connected' : 'disconnected');

@@ -1,23 +1,6 @@
-import type { LoggerService } from '@nestjs/common';
 import type { ClientLease } from '../client/client-lease.js';
-import type { UploadSource } from '../client/upload.js';
-import type { Metadata, OutgoingMessage } from '../protocol/messages.js';
-import { PromiseReply } from './promise-reply.js';
-import { pull } from './pull.js';
-import { callTimeout, eventMessage, type RequestOptions } from './request-options.js';
-import { uploadSource } from './upload-source.js';
-
-/** What a lease needs of its client. */
-export interface LeaseContext {
-  message(
-    pattern: unknown,
-    data: unknown,
-    metadata: Metadata | undefined,
-    upload: UploadSource | undefined,
-  ): OutgoingMessage;
-  readonly requestTimeoutMs: number;
-  readonly logger: Pick<LoggerService, 'warn'>;
-}
+import type { RequestOptions } from './request-options.js';
+import type { Requester } from './requester.js';
 
 /**
  * A borrowed connection. Until it is released nobody else uses it; when the connection dies, its calls fail
@@ -25,11 +8,12 @@ export interface LeaseContext {
  */
 export class PooledTcpLease implements AsyncDisposable {
   readonly #lease: ClientLease;
-  readonly #context: LeaseContext;
+  readonly #requester: Requester;
 
-  constructor(lease: ClientLease, context: LeaseContext) {
+  /** @param requester begins its calls on the lease */
+  constructor(lease: ClientLease, requester: Requester) {
     this.#lease = lease;
-    this.#context = context;
+    this.#requester = requester;
   }
 
   /** Address of the server. */
@@ -60,14 +44,7 @@ export class PooledTcpLease implements AsyncDisposable {
     data: TInput,
     options: RequestOptions = {},
   ): Promise<TResult> {
-    const upload = uploadSource(data, this.#context.logger);
-    const message = this.#context.message(pattern, data, options.metadata, upload);
-    const reply = new PromiseReply<TResult>(message.route);
-    const { signal } = options;
-    const timeoutMs = callTimeout(options.timeoutMs, this.#context.requestTimeoutMs, reply);
-    if (timeoutMs === undefined) return reply.promise;
-    this.#lease.call(message, reply, { timeoutMs, signal, upload });
-    return reply.promise;
+    return this.#requester.request<TResult>(pattern, data, options);
   }
 
   /** As `PooledTcpClient.stream`, on this connection. */
@@ -76,23 +53,12 @@ export class PooledTcpLease implements AsyncDisposable {
     data: TInput,
     options: RequestOptions = {},
   ): AsyncIterable<TResult> {
-    return {
-      [Symbol.asyncIterator]: () => {
-        const upload = uploadSource(data, this.#context.logger);
-        const request = this.#context.message(pattern, data, options.metadata, upload);
-        return pull<TResult>(request.route, (reply) => {
-          const timeoutMs = callTimeout(options.timeoutMs, this.#context.requestTimeoutMs, reply);
-          if (timeoutMs === undefined) return undefined;
-          return this.#lease.call(request, reply, { timeoutMs, signal: options.signal, upload });
-        });
-      },
-    };
+    return this.#requester.stream<TResult>(pattern, data, options);
   }
 
   /** Sends an event on this connection; resolves when it has been given to the kernel. */
   async emit(pattern: unknown, data: unknown): Promise<void> {
-    const upload = uploadSource(data, this.#context.logger);
-    await this.#lease.emit(eventMessage(this.#context.message(pattern, data, undefined, upload)));
+    await this.#lease.emit(this.#requester.event(pattern, data));
   }
 
   /**

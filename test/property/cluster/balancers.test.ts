@@ -6,7 +6,7 @@ import { LeastInFlight } from '../../../lib/cluster/balancers/least-in-flight.js
 import { Rendezvous } from '../../../lib/cluster/balancers/rendezvous.js';
 import { RoundRobin } from '../../../lib/cluster/balancers/round-robin.js';
 import { TwoChoices } from '../../../lib/cluster/balancers/two-choices.js';
-import { seededRandom } from '../../support/random.js';
+import { seededRandom } from '../../../lib/testing/random.js';
 import { StepClock } from '../../support/step-clock.js';
 
 class FakeEndpoint implements Candidate {

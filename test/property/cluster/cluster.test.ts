@@ -4,7 +4,7 @@ import type { BalancerName } from '../../../lib/cluster/balancers/balancers.js';
 import type { CallOutcome } from '../../../lib/cluster/cluster.js';
 import type { Lease } from '../../../lib/pool/lease.js';
 import { type FakeFactory, type FakeResource } from '../../support/fake-factory.js';
-import { seededRandom } from '../../support/random.js';
+import { seededRandom } from '../../../lib/testing/random.js';
 import { settled } from '../../support/step-clock.js';
 import { outcomeOf } from '../../unit/pool/pool-setup.js';
 import { clusterOf } from '../../unit/cluster/cluster-setup.js';

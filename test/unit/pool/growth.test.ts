@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
 import { FakeFactory } from '../../support/fake-factory.js';
-import { seededRandom } from '../../support/random.js';
+import { seededRandom } from '../../../lib/testing/random.js';
 import { settled, StepClock } from '../../support/step-clock.js';
 import { expectNothingLeft, outcomeOf, poolOf, warmPoolOf } from './pool-setup.js';
 
