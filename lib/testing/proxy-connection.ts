@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import type { Direction, FaultOptions, FaultSettings } from './faults.js';
 import { Lane, type LaneSink } from './lane.js';
 import { seededRandom } from './random.js';
+import { reset } from './reset.js';
 
 export interface ProxyConnectionOptions {
   readonly id: number;
@@ -86,7 +87,7 @@ export class ProxyConnection {
     if (direction !== undefined) this.#lanes[OTHER[direction]].silence();
     for (const one of both(direction)) {
       this.#lanes[one].silence();
-      this.#sockets[one].resetAndDestroy();
+      reset(this.#sockets[one]);
     }
   }
 
@@ -146,7 +147,7 @@ function sinkOf(socket: Socket): LaneSink {
       if (!socket.destroyed) socket.end();
     },
     reset: () => {
-      if (!socket.destroyed) socket.resetAndDestroy();
+      reset(socket);
     },
   };
 }

@@ -168,6 +168,26 @@ describe('closing', () => {
     await until(() => peer.text === 'still here');
   });
 
+  it('reset() in the moment of a half-close leaves nothing open in the proxy', async () => {
+    await start();
+    await connect({ allowHalfOpen: true });
+    proxy.end('toClient');
+    proxy.end('toServer');
+    proxy.reset();
+    await until(() => proxy.connections.length === 0);
+  });
+
+  it('reset() and a half-close before the server has been reached leave nothing open', async () => {
+    await start();
+    const { port } = proxy;
+    const client = await RawPeer.connect(port);
+    await until(() => proxy.connections.length === 1);
+    proxy.end('toServer');
+    proxy.reset();
+    await client.closed;
+    await until(() => proxy.connections.length === 0);
+  });
+
   it('a reset by one end reaches the other as a reset', async () => {
     await start();
     const { client, peer } = await connect();
