@@ -44,6 +44,17 @@ export class DnsServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
+  /** Gives names their A records; those that are left out are gone. */
+  set(names: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    this.records.clear();
+    for (const [name, addresses] of Object.entries(names))
+      this.records.set(
+        name,
+        addresses.map((address) => ({ type: 'A', address })),
+      );
+    return Promise.resolve();
+  }
+
   questionsFor(name: string): number {
     return this.#questionsFor.get(name) ?? 0;
   }
