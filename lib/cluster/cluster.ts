@@ -1,12 +1,9 @@
 import type { BackoffSettings } from '../common/backoff.js';
 import type { Clock } from '../common/clock.js';
-import { Deadline } from '../common/deadline.js';
-import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import type { Target } from '../connection/target.js';
-import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
-import { acquireAborted } from '../pool/pool-errors.js';
 import type { Factory } from '../pool/factory.js';
 import { Pool, type AcquireOptions, type PoolEvents } from '../pool/pool.js';
 import type { PoolSettings } from '../pool/settings.js';
@@ -18,6 +15,7 @@ import { Standing, type EjectionSettings } from './ejection.js';
 import { Endpoint, type EndpointStats } from './endpoint.js';
 import { EndpointLog } from './endpoint-log.js';
 import { placeOf, type EndpointAddress, type EndpointPlace } from './endpoint-address.js';
+import { Readiness } from './readiness.js';
 import type { EndpointResolver } from './resolver.js';
 import { Selection } from './selection.js';
 
@@ -70,6 +68,7 @@ export class Cluster<R extends object> {
   readonly #random: () => number;
   readonly #queue: WaitQueue<R>;
   readonly #selection: Selection<R>;
+  readonly #readiness: Readiness;
   readonly #meanLatency = new MeanLatency();
   /** To which endpoint a resource belongs, also when it is gone and the last of its calls are reported. */
   readonly #owners = new WeakMap<R, Endpoint<R>>();
@@ -88,14 +87,21 @@ export class Cluster<R extends object> {
   #isConnected = false;
   #limits: Pick<PoolSettings, 'min' | 'max'>;
   #isSuspended = false;
-  #resolveError: Error | undefined;
-  #changed: Deferred | undefined;
 
   constructor(options: ClusterOptions<R>) {
     this.#options = options;
     this.#limits = options.pool;
     this.#queue = new WaitQueue<R>(options.clock);
     this.#random = options.random ?? Math.random;
+    this.#readiness = new Readiness({
+      name: options.name,
+      clock: options.clock,
+      maxWaiters: options.pool.maxWaiters,
+      isOpen: () => this.#state === 'open',
+      closedError: () => this.#closedError(),
+      pools: () => this.#endpoints.map(({ pool }) => pool),
+      min: () => this.#limits.min,
+    });
     this.#selection = new Selection<R>(createBalancer(options.balancer, this.#random, options.clock));
   }
 
@@ -121,18 +127,7 @@ export class Cluster<R extends object> {
    */
   async warm(timeoutMs: number): Promise<void> {
     this.start();
-    const deadline = new Deadline(this.#options.clock, timeoutMs, () => {
-      this.#notify();
-    });
-    try {
-      while (!this.#isWarm(deadline.isPassed)) {
-        if (this.#state !== 'open') throw this.#closedError();
-        if (deadline.isPassed) throw this.#coldError(deadline.elapsedMs);
-        await this.#nextChange();
-      }
-    } finally {
-      deadline.clear();
-    }
+    await this.#readiness.warm(timeoutMs);
   }
 
   /**
@@ -152,7 +147,7 @@ export class Cluster<R extends object> {
     return this.#selection.firstOther(picked, tryAcquireFrom);
   }
 
-  /** @throws PooledTcpError as `Pool.acquire`, and `PTCP_RESOLVE_FAILED` when there is no endpoint */
+  /** @throws PooledTcpError as `Pool.acquire` and {@link Readiness.endpoints} */
   async acquire(options: AcquireOptions & Keyed): Promise<Lease<R>> {
     this.start();
     if (this.#state !== 'open') throw this.#closedError();
@@ -165,7 +160,7 @@ export class Cluster<R extends object> {
     const { clock, pool } = this.#options;
     const startedAt = clock.now();
     const timeoutMs = options.timeoutMs ?? pool.acquireTimeoutMs;
-    await this.#firstEndpoints(timeoutMs, options.signal);
+    await this.#readiness.endpoints(timeoutMs, options.signal);
     return this.#acquireFrom({ ...options, timeoutMs: Math.max(1, timeoutMs - (clock.now() - startedAt)) });
   }
 
@@ -256,7 +251,7 @@ export class Cluster<R extends object> {
 
   /** Callers that wait. */
   get waiting(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#readiness.waiting;
   }
 
   /** What all endpoints have done since start, those that are gone included. */
@@ -300,7 +295,7 @@ export class Cluster<R extends object> {
   #update(addresses: readonly EndpointAddress[]): void {
     // A look-up that was under way when the watch was stopped.
     if (this.#state !== 'open') return;
-    this.#resolveError = undefined;
+    this.#readiness.resolved();
     const known = new Map(this.#endpoints.map((endpoint) => [endpoint.address, endpoint]));
     const found = new Map<string, Endpoint<R>>();
     for (const address of addresses) {
@@ -457,65 +452,9 @@ export class Cluster<R extends object> {
     };
   }
 
-  async #firstEndpoints(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, name } = this.#options;
-    const deadline = new Deadline(clock, timeoutMs, () => {
-      this.#notify();
-    });
-    const onAbort = (): void => {
-      this.#notify();
-    };
-    const goesOn = (): boolean => !deadline.isPassed && this.#state === 'open' && signal?.aborted !== true;
-    signal?.addEventListener('abort', onAbort);
-    while (this.#endpoints.length === 0 && goesOn()) await this.#nextChange();
-    signal?.removeEventListener('abort', onAbort);
-    deadline.clear();
-    if (signal?.aborted) throw acquireAborted(signal, deadline.elapsedMs);
-    if (this.#endpoints.length > 0) return;
-    if (this.#state !== 'open') throw this.#closedError();
-    const { elapsedMs } = deadline;
-    throw new PooledTcpError(
-      'PTCP_RESOLVE_FAILED',
-      `pool '${name}' knows no endpoint after ${Math.round(elapsedMs)} ms${this.#resolveReason()}`,
-      { elapsedMs, cause: this.#resolveError },
-    );
-  }
-
-  /** Resolves when a connection, a dial or the set of endpoints has changed. */
-  #nextChange(): Promise<void> {
-    this.#changed ??= new Deferred();
-    return this.#changed.promise;
-  }
-
   #onResolveError(error: Error): void {
-    this.#resolveError = error;
     this.#options.logger.warn(`pool '${this.#options.name}': endpoints could not be resolved: ${error.message}`);
-    this.#notify();
-  }
-
-  #isWarm(isLate: boolean): boolean {
-    const pools = this.#endpoints.map(({ pool }) => pool);
-    const { min } = this.#limits;
-    if (pools.length === 0) return false;
-    const warm = pools.filter((pool) => pool.size >= min);
-    const settled = pools.every((pool) => pool.size >= min || pool.lastFailure !== undefined);
-    return warm.length > 0 && (settled || isLate);
-  }
-
-  #coldError(elapsedMs: number): PooledTcpError {
-    const { name, pool } = this.#options;
-    const failures = this.#endpoints.map((endpoint) => endpoint.pool.lastFailure?.error);
-    const reasons = failures.filter((failure) => failure !== undefined).map(describeCause);
-    const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : this.#resolveReason();
-    return new PooledTcpError(
-      'PTCP_POOL_PREWARM_FAILED',
-      `pool '${name}' did not reach pool.min (${pool.min}) connections within ${Math.round(elapsedMs)} ms${why}`,
-      { elapsedMs, cause: failures.find((failure) => failure !== undefined) ?? this.#resolveError },
-    );
-  }
-
-  #resolveReason(): string {
-    return this.#resolveError === undefined ? '' : `: ${this.#resolveError.message}`;
+    this.#readiness.notResolved(error);
   }
 
   #notify(): void {
@@ -524,9 +463,7 @@ export class Cluster<R extends object> {
       this.#isConnected = isConnected;
       this.#options.events?.connected?.(isConnected);
     }
-    const changed = this.#changed;
-    this.#changed = undefined;
-    changed?.resolve();
+    this.#readiness.changed();
   }
 
   #closedError(): PooledTcpError {

@@ -238,6 +238,26 @@ describe('without endpoints', () => {
     await expectNothingLeft();
   });
 
+  it('more callers than may wait are refused at once, and those who wait are counted', async () => {
+    const { cluster, resolver, expectNothingLeft } = clusterOf({ max: 2, maxWaiters: 2 }, []);
+    const early = [outcomeOf(cluster.acquire({})), outcomeOf(cluster.acquire({}))];
+    resolver.listener?.error(new Error('ENOTFOUND orders.local'));
+    await expect(cluster.acquire({})).rejects.toMatchObject({
+      code: 'PTCP_POOL_EXHAUSTED',
+      message: expect.stringContaining('ENOTFOUND orders.local'),
+    });
+    expect(cluster.waiting).toBe(2);
+    resolver.listener?.update([A]);
+    await settled();
+    expect(early).toEqual([
+      { value: expect.anything(), isSettled: true },
+      { value: expect.anything(), isSettled: true },
+    ]);
+    expect(cluster.waiting).toBe(0);
+    for (const { value } of early) value?.release();
+    await expectNothingLeft();
+  });
+
   it('an acquire waits for the first, on one budget for all of its waiting', async () => {
     const { cluster, resolver, clock, at, expectNothingLeft } = clusterOf({}, []);
     at(A).dialling = 'by hand';
