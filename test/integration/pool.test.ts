@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { native, nestJson, type PooledTcpClient } from '../../lib/index.js';
+import { CallLedger, NO_DEFECTS } from '../support/call-ledger.js';
+import { holdController } from '../support/hold-controller.js';
 import { Scope } from '../support/nest-app.js';
 import { ConnectionCount, freePort, startRawServer, until } from '../support/sockets.js';
 
@@ -151,6 +153,29 @@ it('more callers than may wait are refused at once, unsent, and the others are s
   for (const outcome of outcomes.slice(10)) {
     expect(outcome).toMatchObject({ reason: { code: 'PTCP_POOL_EXHAUSTED', sent: false } });
   }
+});
+
+it('calls in flight and waiters are bounded for each endpoint: beyond that a call fails at once, unsent, and the others go on', async () => {
+  const ledger = new CallLedger();
+  const holding = holdController(ledger);
+  const bounds = { min: 2, max: 2, maxInFlight: 4, maxWaiters: 3 };
+  const [slow, quick] = [await scope.server([holding.controller]), await scope.server([EchoController])];
+  const client = scope.client(slow.port, { pool: bounds });
+  const other = scope.client(quick.port, { pool: bounds });
+  await client.connect();
+  const hold = (): Promise<unknown> => ledger.request(client, { pattern: 'hold', timeoutMs: 60_000 });
+  const held = Array.from({ length: 8 }, hold);
+  await until(() => holding.log.held.size === 8);
+  held.push(...Array.from({ length: 3 }, hold));
+  expect(client.stats()).toMatchObject({ inFlight: 8, waiting: 3 });
+
+  const refused = await client.request('hold', { tag: 'refused' }).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'PTCP_POOL_EXHAUSTED', sent: false });
+  await expect(other.request('echo', 1)).resolves.toBe(1);
+  expect(holding.log.held.size).toBe(8);
+  client.destroy();
+  await Promise.all(held);
+  expect(ledger.report()).toMatchObject({ ...NO_DEFECTS, handled: 8, failedSent: 8, failedUnsent: 3 });
 });
 
 describe('several endpoints', () => {
