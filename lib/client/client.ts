@@ -24,6 +24,8 @@ import { ClientLease } from './client-lease.js';
 import { Dialer } from './dialer.js';
 import { Hedge } from './hedge.js';
 import { HedgedCall } from './hedged-call.js';
+import { readLocalPorts, type ReadLocalPorts } from './local-ports.js';
+import { PortWatches } from './port-watches.js';
 import { RetryBudget } from './retry-budget.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
 import type { ClientStats } from './stats.js';
@@ -39,6 +41,8 @@ export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
   readonly clock?: Clock;
   readonly connector?: Connector;
+  /** What the system tells of its local ports. */
+  readonly readLocalPorts?: ReadLocalPorts;
 }
 
 export interface ClientEvents {
@@ -59,6 +63,7 @@ export class Client implements ConnectionSource {
   readonly settings: ClientSettings;
   readonly #cluster: Cluster<ClientConnection>;
   readonly #connections = new Set<ClientConnection>();
+  readonly #ports: PortWatches;
   readonly #clock: Clock;
   readonly #logger: DiagnosticLogger;
   readonly #deadlines: CallDeadlines;
@@ -100,6 +105,8 @@ export class Client implements ConnectionSource {
       this.#budget = new RetryBudget({ ratio: retry.budgetRatio, minPerSecond: retry.budgetMinPerSecond });
     }
     this.#logger = logger;
+    const read = dependencies.readLocalPorts ?? readLocalPorts;
+    this.#ports = new PortWatches({ pool: settings.name, clock, logger, read });
     const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
     this.#cluster = new Cluster({
       name: settings.name,
@@ -118,8 +125,9 @@ export class Client implements ConnectionSource {
           connector,
           connectTimeoutMs: settings.pool.connectTimeoutMs,
           idleTimeoutMs: settings.pool.idleTimeoutMs,
-          connection: { ...settings, clock, logger },
+          connection: { ...settings, clock, logger, isForOneCall: settings.pool.mode === 'short' },
           connections: this.#connections,
+          ports: this.#ports,
           destroyReason: () => this.#destroyReason,
           onGoaway: (connection, message) => {
             logger.log(`pool '${settings.name}': ${connection.peer} takes no new calls on a connection: ${message}`);
@@ -260,8 +268,15 @@ export class Client implements ConnectionSource {
       ...this.#cluster.counters(),
       waiting: this.#cluster.waiting,
       endpoints: Object.freeze(
-        endpoints.map((endpoint) => Object.freeze({ ...endpoint, roundTripMs: this.#roundTripMs(endpoint.address) })),
+        endpoints.map((endpoint) =>
+          Object.freeze({
+            ...endpoint,
+            ...this.#ports.statsOf(endpoint.address),
+            roundTripMs: this.#roundTripMs(endpoint.address),
+          }),
+        ),
       ),
+      ...this.#ports.stats(),
       requests: this.#requests,
       failures: this.#failures,
       retries: this.#retries,

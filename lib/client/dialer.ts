@@ -9,6 +9,7 @@ import type { Connector } from '../connection/connector.js';
 import type { Target } from '../connection/target.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { Factory } from '../pool/factory.js';
+import type { PortWatches } from './port-watches.js';
 
 export interface DialerOptions {
   readonly clock: Clock;
@@ -19,6 +20,8 @@ export interface DialerOptions {
   readonly connection: ClientConnectionOptions;
   /** Kept up to date with what is open. */
   readonly connections: Set<ClientConnection>;
+  /** Told of every connection that comes and goes. */
+  readonly ports: PortWatches;
   /** Why everything is destroyed, once it is. */
   readonly destroyReason: () => PooledTcpError | undefined;
   /** A connection is to take no new calls. */
@@ -40,6 +43,51 @@ export class Dialer implements Factory<ClientConnection> {
 
   /** Opens a connection: TCP, TLS and hello, all within `connectTimeoutMs`. */
   async create(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
+    const ports = this.#options.ports.of(this.#target);
+    const gone = (): void => {
+      ports.gone();
+    };
+    ports.connecting();
+    try {
+      const connection = await this.#open(signal, lost);
+      if (connection.state === 'closed') gone();
+      else connection.watch(gone);
+      return connection;
+    } catch (error) {
+      gone();
+      throw (await ports.shortage(error)) ?? error;
+    }
+  }
+
+  async validate(connection: ClientConnection): Promise<void> {
+    await connection.probe();
+  }
+
+  lastAliveAt(connection: ClientConnection): number {
+    return connection.lastReadAt;
+  }
+
+  /** A connection that may be mute is destroyed; another first sends what it still has to send. */
+  destroy(connection: ClientConnection, reason: string): void {
+    this.#options.ports.of(this.#target).closing();
+    const destroyReason = this.#options.destroyReason();
+    if (destroyReason !== undefined) {
+      connection.destroy(destroyReason);
+      return;
+    }
+    if (reason === 'invalid' || reason === 'reclaimed') {
+      const code = reason === 'reclaimed' ? 'PTCP_LEASE_RECLAIMED' : 'PTCP_CONNECTION_LOST';
+      connection.destroy(
+        new PooledTcpError(code, `the connection to ${connection.peer} was destroyed (${reason})`, {
+          peer: connection.peer,
+        }),
+      );
+      return;
+    }
+    connection.close();
+  }
+
+  async #open(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
     const { clock, connector, connectTimeoutMs, connection: options, connections, onGoaway, onPush } = this.#options;
     const abort = new AbortController();
     const deadline = new Deadline(clock, connectTimeoutMs, () => {
@@ -83,33 +131,6 @@ export class Dialer implements Factory<ClientConnection> {
       deadline.clear();
       signal.removeEventListener('abort', onAbort);
     }
-  }
-
-  async validate(connection: ClientConnection): Promise<void> {
-    await connection.probe();
-  }
-
-  lastAliveAt(connection: ClientConnection): number {
-    return connection.lastReadAt;
-  }
-
-  /** A connection that may be mute is destroyed; another first sends what it still has to send. */
-  destroy(connection: ClientConnection, reason: string): void {
-    const destroyReason = this.#options.destroyReason();
-    if (destroyReason !== undefined) {
-      connection.destroy(destroyReason);
-      return;
-    }
-    if (reason === 'invalid' || reason === 'reclaimed') {
-      const code = reason === 'reclaimed' ? 'PTCP_LEASE_RECLAIMED' : 'PTCP_CONNECTION_LOST';
-      connection.destroy(
-        new PooledTcpError(code, `the connection to ${connection.peer} was destroyed (${reason})`, {
-          peer: connection.peer,
-        }),
-      );
-      return;
-    }
-    connection.close();
   }
 
   /** The client should let go first: a server that does so closes connections which the pool thinks it has. */

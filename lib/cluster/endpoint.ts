@@ -8,8 +8,8 @@ import type { EndpointPlace } from './endpoint-address.js';
 import type { EndpointLog } from './endpoint-log.js';
 
 /**
- * - `ready`: has connections, or has had no reason to open one
- * - `connecting`: has none yet
+ * - `ready`: has connections, or has had no reason to keep one
+ * - `connecting`: has none yet, and is to have some
  * - `failing`: has none, and the last dial failed
  * - `draining`: no longer in the set; finishes its calls
  */
@@ -82,6 +82,7 @@ export class Endpoint<R> implements Candidate {
   #state({ total, connecting }: PoolGauges): EndpointState {
     if (total > 0) return 'ready';
     if (this.pool.lastFailure !== undefined) return 'failing';
-    return connecting > 0 ? 'connecting' : 'ready';
+    // Where none is kept they come and go, which says nothing: nothing has failed.
+    return connecting > 0 && this.pool.min > 0 ? 'connecting' : 'ready';
   }
 }

@@ -38,6 +38,8 @@ export interface ClientConnectionOptions {
   readonly deserializer: PacketDeserializer | undefined;
   /** Default `json`. */
   readonly codec?: CodecChoice | undefined;
+  /** It is opened for one call, which shows soon enough whether the peer answers. Default false. */
+  readonly isForOneCall?: boolean | undefined;
   /** Who this client is; default: it does not say. */
   readonly credentials?: Credentials | undefined;
 }
@@ -436,7 +438,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #readyAfterHeartbeat(): void {
-    if (this.#options.heartbeat === false) {
+    if (this.#options.heartbeat === false || this.#options.isForOneCall === true) {
       this.#becomeReady();
       return;
     }

@@ -34,6 +34,11 @@ export const ERROR_CODES = {
     when: 'TCP, TLS and the hello together took longer than `pool.connectTimeoutMs`.',
     remedy: 'The host drops packets or is overloaded; raise `pool.connectTimeoutMs` only for slow links.',
   },
+  PTCP_PORTS_EXHAUSTED: {
+    when: 'A connection could not be opened, because this machine has no local port left for it: too many connections to the endpoint are open, or were closed within the last minute.',
+    remedy:
+      "Use `pool.mode: 'shared'`, which keeps its connections; or more endpoints; or widen `net.ipv4.ip_local_port_range`. The message has the counts.",
+  },
   PTCP_HANDSHAKE_FAILED: {
     when: 'The peer accepted the connection but closed it, or answered nonsense, before the hello was done.',
     remedy: 'Check that the address belongs to a Nest TCP service and that both ends agree on TLS.',

@@ -2,7 +2,7 @@ import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { DialGate } from './dial-gate.js';
 import type { Factory } from './factory.js';
 
-/** Dials at once for one pool. */
+/** Dials at once for a pool that keeps what it opens: they are few, and no call needs more than one of them. */
 const MAX_PARALLEL_DIALS = 4;
 /** The same where the peer may be gone: one asks, and the rest follow when it has answered. */
 const MAX_DOUBTFUL_DIALS = 1;
@@ -19,10 +19,12 @@ export class Dials<R> {
   readonly #factory: Factory<R>;
   readonly #gate: DialGate;
   readonly #outcomes: DialOutcomes<R>;
+  readonly #mostParallel: number;
   readonly #underWay = new Set<AbortController>();
 
-  constructor(factory: Factory<R>, gate: DialGate, outcomes: DialOutcomes<R>) {
+  constructor(factory: Factory<R>, gate: DialGate, outcomes: DialOutcomes<R>, mostParallel = MAX_PARALLEL_DIALS) {
     this.#factory = factory;
+    this.#mostParallel = mostParallel;
     this.#gate = gate;
     this.#outcomes = outcomes;
   }
@@ -37,7 +39,7 @@ export class Dials<R> {
    */
   room(places: number): number {
     if (!this.#gate.isOpen) return 0;
-    return Math.min(places, this.#gate.isTrusted ? MAX_PARALLEL_DIALS : MAX_DOUBTFUL_DIALS) - this.size;
+    return Math.min(places, this.#gate.isTrusted ? this.#mostParallel : MAX_DOUBTFUL_DIALS) - this.size;
   }
 
   begin(): void {

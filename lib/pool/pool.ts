@@ -135,12 +135,14 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     this.#gate = new DialGate(backoff, random, clock, () => {
       this.pump();
     });
-    this.#dials = new Dials<R>(factory, this.#gate, {
-      opened: (resource) => this.#admit(resource),
-      failed: (error) => {
+    const outcomes = {
+      opened: (resource: R) => this.#admit(resource),
+      failed: (error: unknown) => {
         this.#onDialFailed(error);
       },
-    });
+    };
+    // In mode short every call waits for a dial of its own, so `max` bounds those too.
+    this.#dials = new Dials<R>(factory, this.#gate, outcomes, settings.mode === 'short' ? Infinity : undefined);
     this.#dates = new Alarm(clock, (latenessMs) => {
       this.#sweep(latenessMs);
     });
@@ -172,6 +174,11 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   /** Connections in the pool. */
   get size(): number {
     return this.#members.size;
+  }
+
+  /** Connections that it keeps open. */
+  get min(): number {
+    return this.#settings.min;
   }
 
   /** Slots taken. */

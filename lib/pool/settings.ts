@@ -14,7 +14,7 @@ export type Prewarm = 'required' | 'background' | false;
 export interface PoolSettings {
   /** Connections kept open. Default 2 (0 in mode `short`). */
   min: number;
-  /** Most connections open or being opened. Default 10. */
+  /** Most connections open or being opened; in mode `short`, calls at a time. Default 10. */
   max: number;
   /** How a request uses a connection. Default `shared`. */
   mode: PoolMode;
@@ -53,7 +53,12 @@ export const poolRules: OptionRules<PoolSettings> = {
     max: 10_000,
     text: 'Connections kept open to each endpoint; never more than `max` unless written. Mode `short` keeps none.',
   }),
-  max: integer({ default: 10, min: 1, max: 10_000, text: 'Most connections open, or being opened, to each endpoint.' }),
+  max: integer({
+    default: 10,
+    min: 1,
+    max: 10_000,
+    text: 'Most connections open, or being opened, to each endpoint; in mode `short` that bounds calls, and connects, at a time.',
+  }),
   mode: oneOf<PoolMode>({
     default: 'shared',
     of: ['shared', 'exclusive', 'short'],

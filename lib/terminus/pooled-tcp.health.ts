@@ -23,6 +23,10 @@ export interface PooledTcpHealthDetails {
   readonly waiting: number;
   readonly inFlight: number;
   readonly endpoints: readonly { readonly address: string; readonly state: string; readonly total: number }[];
+  /** In mode `short`: connections opened in a second. */
+  readonly connectsPerSecond?: number;
+  /** In mode `short`: local ports in TIME_WAIT, at most. */
+  readonly timeWait?: number;
   /** Why it is not up. */
   readonly message?: string;
 }
@@ -86,7 +90,10 @@ export class PooledTcpHealthIndicator {
         : this.#moduleRef.get<PooledTcpClient>(getPoolToken(options.pool), { strict: false });
     const stats = client.stats();
     const session = this.#health.check(key);
-    const details = describe(stats);
+    const details = {
+      ...describe(stats),
+      ...(client.unwrap().settings.pool.mode === 'short' ? describePorts(stats) : {}),
+    };
     if (client.isShuttingDown) return session.down({ ...details, message: 'shutting down' });
     // With prewarm: false nothing is known before the first call, and to ask would be to open something.
     if (!client.unwrap().isStarted) return session.up({ ...details, message: 'not in use yet' });
@@ -123,4 +130,9 @@ function describe({
     inFlight,
     endpoints: endpoints.map(({ address, state, total: connections }) => ({ address, state, total: connections })),
   };
+}
+
+/** What a pool that keeps no connections is watched for. */
+function describePorts({ connectsPerSecond, timeWait }: ClientStats): Partial<PooledTcpHealthDetails> {
+  return { connectsPerSecond, timeWait };
 }

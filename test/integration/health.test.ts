@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern } from '@nestjs/microservices';
 import { HealthCheck, HealthCheckService, TerminusModule, type HealthCheckResult } from '@nestjs/terminus';
 import type { AddressInfo, Server as NetServer } from 'node:net';
-import { PooledTcpClient, PooledTcpModule, type PooledTcpClientOptions } from '../../lib/index.js';
+import { PooledTcpClient, PooledTcpError, PooledTcpModule, type PooledTcpClientOptions } from '../../lib/index.js';
 import { PooledTcpHealthIndicator, type PooledTcpHealthOptions } from '../../lib/terminus/index.js';
 import { Scope, type RunningPooledServer } from '../support/nest-app.js';
 import { ConnectionCount } from '../support/sockets.js';
@@ -113,6 +113,30 @@ describe('/health', () => {
         endpoints: [{ address: `127.0.0.1:${server.port}`, state: 'ready', total: 3 }],
       },
     });
+  });
+
+  it('shows what calls in mode short cost, and is up while the only connection is being opened', async () => {
+    const service = await startService({ host: '127.0.0.1', port: server.port, pool: { mode: 'short' } });
+    await expect(service.health()).resolves.toMatchObject({
+      status: 'up',
+      details: { total: 0, connectsPerSecond: 0, timeWait: 0 },
+    });
+    const calls = [service.client.request('hold', {}), service.client.request('hold', {})];
+    const indicator = service.app.get(PooledTcpHealthIndicator, { strict: false });
+    await expect(indicator.isHealthy('orders', { pool: service.client })).resolves.toMatchObject({
+      orders: { status: 'up', total: 0, connecting: 2 },
+    });
+    while (held.length < 2) await service.health();
+    for (const finish of held.splice(0)) finish();
+    await Promise.all(calls);
+    await expect(service.health()).resolves.toMatchObject({
+      status: 'up',
+      details: { total: 0, connectsPerSecond: 2, timeWait: expect.any(Number) },
+    });
+
+    await server.close();
+    await expect(service.client.request('hold', {}, { timeoutMs: 100 })).rejects.toThrow(PooledTcpError);
+    await expect(service.health()).resolves.toMatchObject({ http: 503, status: 'down' });
   });
 
   it('asks the peer nothing and opens nothing', async () => {

@@ -236,6 +236,35 @@ describe('mode exclusive', () => {
     expect(all.pool.stats()).toMatchObject({ acquired: 50, inFlight: 0, waiting: 0, idle: 3 });
     await expectNothingLeft(all);
   });
+
+  it('serves those who wait in the order in which they came, calls and leases alike', async () => {
+    const { pool } = await warmPoolOf({ mode: 'exclusive', min: 2, max: 2 });
+    const held = [await pool.acquire(), await pool.acquire()];
+    const order: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      void pool.acquire({ whole: i % 2 === 0 }).then(async (lease) => {
+        order.push(i);
+        await Promise.resolve();
+        lease.release();
+      });
+    }
+    for (const lease of held) lease.release();
+    await settled();
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('refuses at once who would be one too many to wait', async () => {
+    const { pool } = await warmPoolOf({ mode: 'exclusive', min: 1, max: 1, maxWaiters: 2 });
+    const held = await pool.acquire();
+    const waiters = [outcomeOf(pool.acquire()), outcomeOf(pool.acquire())];
+    const refused = outcomeOf(pool.acquire());
+    await settled();
+    expect(refused.error).toMatchObject({ code: 'PTCP_POOL_EXHAUSTED', sent: false });
+    expect(waiters.map(({ isSettled }) => isSettled)).toEqual([false, false]);
+    held.release();
+    await settled();
+    expect(waiters.map(({ isSettled }) => isSettled)).toEqual([true, false]);
+  });
 });
 
 describe('mode short', () => {
@@ -248,6 +277,36 @@ describe('mode short', () => {
       expect(pool.stats()).toMatchObject({ total: 0, closed: { surplus: id } });
     }
     expect(factory.open).toBe(0);
+  });
+
+  it('opens as many at once as there are callers, up to max: each call waits for its own', async () => {
+    const { pool, factory } = poolOf({ mode: 'short', max: 8 }, new FakeFactory());
+    const first = outcomeOf(pool.acquire());
+    factory.next.succeed();
+    await settled();
+    expect(first.isSettled).toBe(true);
+    const callers = Array.from({ length: 20 }, () => outcomeOf(pool.acquire()));
+    expect(pool.stats()).toMatchObject({ connecting: 7, active: 1, waiting: 20 });
+    first.value?.release();
+    expect(pool.stats()).toMatchObject({ connecting: 8, active: 0, waiting: 20 });
+    expect(callers.some(({ isSettled }) => isSettled)).toBe(false);
+    pool.destroy();
+  });
+
+  it('asks with one where the last dial has failed, and with as many as before once that succeeds', async () => {
+    const { pool, factory, clock } = poolOf({ mode: 'short', max: 8 }, new FakeFactory());
+    for (let i = 0; i < 6; i++) outcomeOf(pool.acquire());
+    factory.dialling = 'fails';
+    for (const dial of [...factory.dials]) dial.reject();
+    await settled();
+    factory.dialling = 'by hand';
+    const before = factory.dials.length;
+    clock.advance(1_000);
+    expect(factory.dials).toHaveLength(before + 1);
+    factory.next.succeed();
+    await settled();
+    expect(pool.stats().connecting).toBe(5);
+    pool.destroy();
   });
 
   it('lets callers beyond max wait for their turn', async () => {
