@@ -133,6 +133,12 @@ export class LabHost {
     await execute('tc', ['-n', this.#namespace, 'qdisc', 'replace', 'dev', this.#cable.inside, ...rate]);
   }
 
+  /** Connections that go out from here get no other ports than these. */
+  async limitLocalPorts(first: number, last: number): Promise<void> {
+    const [command = '', ...rest] = [...this.prefix, 'sysctl', '-w', `net.ipv4.ip_local_port_range=${first} ${last}`];
+    await execute(command, rest);
+  }
+
   /** Takes back what was done to packets and to the cable. */
   async heal(): Promise<void> {
     if (this.#hasFirewall) await this.#firewall('-F');
