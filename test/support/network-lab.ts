@@ -135,8 +135,8 @@ export class LabHost {
 
   /** Connections that go out from here get no other ports than these. */
   async limitLocalPorts(first: number, last: number): Promise<void> {
-    const [command = '', ...rest] = [...this.prefix, 'sysctl', '-w', `net.ipv4.ip_local_port_range=${first} ${last}`];
-    await execute(command, rest);
+    const range = `net.ipv4.ip_local_port_range=${first} ${last}`;
+    await execute('ip', [...this.prefix.slice(1), 'sysctl', '-w', range]);
   }
 
   /** Takes back what was done to packets and to the cable. */
