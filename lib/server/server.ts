@@ -67,6 +67,7 @@ export class TcpServer implements SessionHost {
   #shed = 0;
   #closing: Promise<void> | undefined;
   #drained: Deferred | undefined;
+  #giveUpListening: ((why: string) => void) | undefined;
 
   constructor(settings: ServerSettings, dependencies: ServerDependencies) {
     this.settings = settings;
@@ -122,39 +123,41 @@ export class TcpServer implements SessionHost {
   /**
    * Begins to listen.
    *
-   * @throws PooledTcpError `PTCP_LISTEN_FAILED`
+   * @throws PooledTcpError `PTCP_LISTEN_FAILED`, also when the server is closed before it listens
    */
   listen(): Promise<void> {
     const { host, port, path } = this.settings;
-    this.#closing = undefined;
-    this.#listener.acceptAll();
     return new Promise((resolve, reject) => {
+      const fail = (why: string, cause?: unknown): void => {
+        settle();
+        const place = path ?? `${host}:${port}`;
+        reject(new PooledTcpError('PTCP_LISTEN_FAILED', `cannot listen on ${place}: ${why}`, { cause }));
+      };
       const onError = (cause: Error): void => {
-        this.netServer.off('listening', onListening);
-        reject(
-          new PooledTcpError('PTCP_LISTEN_FAILED', `cannot listen on ${path ?? `${host}:${port}`}: ${cause.message}`, {
-            cause,
-          }),
-        );
+        fail(cause.message, cause);
       };
       const onListening = (): void => {
-        this.netServer.off('error', onError);
+        settle();
         this.#state = 'listening';
         if (this.settings.maxEventLoopDelayMs > 0) this.#loopDelay.start();
         resolve();
       };
+      const settle = (): void => {
+        this.netServer.off('error', onError).off('listening', onListening);
+        this.#giveUpListening = undefined;
+      };
+      if (this.#state === 'draining') {
+        fail('it drains; listen again once close() has resolved');
+        return;
+      }
+      this.#closing = undefined;
+      this.#listener.acceptAll();
+      this.#giveUpListening = fail;
       this.netServer.once('error', onError).once('listening', onListening);
       try {
         this.netServer.listen(path === undefined ? { host, port } : { path });
       } catch (error) {
-        this.netServer.off('error', onError).off('listening', onListening);
-        reject(
-          new PooledTcpError(
-            'PTCP_LISTEN_FAILED',
-            `cannot listen on ${path ?? `${host}:${port}`}: ${(error as Error).message}`,
-            { cause: error },
-          ),
-        );
+        fail((error as Error).message, error);
       }
     });
   }
@@ -172,6 +175,8 @@ export class TcpServer implements SessionHost {
     const { drainTimeoutMs } = this.settings;
     this.#state = 'draining';
     this.#listener.refuseAll();
+    // Of a socket that is closed while its address is looked up, Node says neither that it listens nor that it failed.
+    this.#giveUpListening?.('the server was closed meanwhile');
     const stopped = new Promise<void>((resolve) => {
       // Calls back with an error when it was not listening: closed is what was wanted.
       this.netServer.close(() => {

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { firstValueFrom } from 'rxjs';
-import { native, nestJson, PooledTcpServer } from '../../lib/index.js';
+import { native, nestJson, PooledTcpServer, type PooledTcpServerOptions } from '../../lib/index.js';
 import { moduleOf, Scope } from '../support/nest-app.js';
 import { RawPeer, until } from '../support/sockets.js';
 
@@ -35,20 +35,24 @@ class LifeController {
   }
 }
 
+/** What listen() called back with, each time it did: until the server has been closed, too. */
+async function listenAnswers(strategy: PooledTcpServer): Promise<unknown[]> {
+  const answers: unknown[] = [];
+  await new Promise<void>((resolve) => {
+    strategy.listen((error) => {
+      answers.push(error);
+      resolve();
+    });
+  });
+  await strategy.close();
+  return answers;
+}
+
 describe('listen() and close()', () => {
   it('a port in use rejects once, with a code and the system’s error', async () => {
     const { port } = await scope.server([LifeController]);
-    const strategy = new PooledTcpServer({ host: '127.0.0.1', port });
-    const answers: unknown[] = [];
-    await new Promise<void>((resolve) => {
-      strategy.listen((error) => {
-        answers.push(error);
-        resolve();
-      });
-    });
-    await strategy.close();
-    expect(answers).toEqual([expect.objectContaining({ code: 'PTCP_LISTEN_FAILED' })]);
-    expect(answers).toMatchObject([{ cause: { code: 'EADDRINUSE' } }]);
+    const answers = listenAnswers(new PooledTcpServer({ host: '127.0.0.1', port }));
+    await expect(answers).resolves.toMatchObject([{ code: 'PTCP_LISTEN_FAILED', cause: { code: 'EADDRINUSE' } }]);
     const app = await NestFactory.createMicroservice(moduleOf([LifeController]), {
       strategy: new PooledTcpServer({ host: '127.0.0.1', port }),
       logger: false,
@@ -62,6 +66,45 @@ describe('listen() and close()', () => {
       code: 'PTCP_LISTEN_FAILED',
       cause: { code: 'EADDRNOTAVAIL' },
     });
+  });
+
+  it.each<[string, PooledTcpServerOptions, unknown]>([
+    [
+      'a name that no resolver knows',
+      { host: 'no.such.host.invalid', port: 0 },
+      expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/),
+    ],
+    ['a folder that is not there', { path: '/no/such/folder/orders.sock' }, 'EACCES'],
+  ])('%s rejects', async (_what, place, code) => {
+    const answers = listenAnswers(new PooledTcpServer(place));
+    await expect(answers).resolves.toMatchObject([{ code: 'PTCP_LISTEN_FAILED', cause: { code } }]);
+  });
+
+  it.each(['127.0.0.1', 'localhost', 'no.such.host.invalid'])(
+    'close() before %s is listened on rejects listen(), once, and leaves nothing listening',
+    async (host) => {
+      const strategy = new PooledTcpServer({ host, port: 0 });
+      const answers = listenAnswers(strategy);
+      await strategy.close();
+      await expect(answers).resolves.toEqual([
+        expect.objectContaining({ code: 'PTCP_LISTEN_FAILED', message: expect.stringContaining('closed meanwhile') }),
+      ]);
+      expect(strategy.unwrap().listening).toBe(false);
+      expect(strategy.stats().state).toBe('closed');
+    },
+  );
+
+  it('listen() while it drains rejects, and the drain goes on to its end', async () => {
+    const { strategy, port } = await scope.server([LifeController]);
+    const call = scope.client(port, { retry: false }).request('hold', 'kept');
+    await until(() => held.length === 1);
+    const closing = strategy.close();
+    const answers = listenAnswers(strategy);
+    held.pop()?.();
+    await expect(call).resolves.toBe('kept');
+    await closing;
+    await expect(answers).resolves.toMatchObject([{ code: 'PTCP_LISTEN_FAILED' }]);
+    expect(strategy.stats().state).toBe('closed');
   });
 
   it('a server that failed to listen can listen later', async () => {
