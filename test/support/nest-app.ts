@@ -1,7 +1,7 @@
 import { afterEach } from '@jest/globals';
 import { Logger, type INestMicroservice, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ClientTCP, Transport, type TcpOptions } from '@nestjs/microservices';
+import { ClientTCP, Transport, type TcpClientOptions, type TcpOptions } from '@nestjs/microservices';
 import type { Server as NetServer } from 'node:net';
 import {
   PooledTcpClient,
@@ -102,8 +102,8 @@ export class Scope {
   }
 
   /** Nest's own client. */
-  stockClient(port: number): ClientTCP {
-    const client = new ClientTCP({ host: '127.0.0.1', port });
+  stockClient(port: number, options: TcpClientOptions['options'] = {}): ClientTCP {
+    const client = new ClientTCP({ host: '127.0.0.1', port, ...options });
     this.defer(() => {
       client.close();
     });
