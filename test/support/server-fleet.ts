@@ -3,15 +3,23 @@ import { AppProcess } from './app-process.js';
 
 type EchoProcess = AppProcess<{ port: number }>;
 
+/** What a server of the fleet is. */
+export interface FleetServer {
+  /** Of ours; a stock server knows none of them. */
+  readonly options?: PooledTcpServerOptions;
+  /** Under which transport: ours by default. */
+  readonly kind?: 'ours' | 'stock';
+}
+
 /** Servers in processes of their own, each of which keeps its port when it is started again. */
 export class ServerFleet {
   readonly #servers: EchoProcess[] = [];
   readonly #onLine: (tag: string) => void;
-  readonly #options: PooledTcpServerOptions;
+  readonly #first: FleetServer;
 
-  private constructor(onLine: (tag: string) => void, options: PooledTcpServerOptions) {
+  private constructor(onLine: (tag: string) => void, first: FleetServer) {
     this.#onLine = onLine;
-    this.#options = options;
+    this.#first = first;
   }
 
   /** @param onLine gets the tag of every call that a handler saw */
@@ -19,9 +27,10 @@ export class ServerFleet {
     count: number,
     onLine: (tag: string) => void,
     options: PooledTcpServerOptions = {},
+    kind: 'ours' | 'stock' = 'ours',
   ): Promise<ServerFleet> {
-    const fleet = new ServerFleet(onLine, options);
-    fleet.#servers.push(...(await Promise.all(Array.from({ length: count }, () => fleet.#boot()))));
+    const fleet = new ServerFleet(onLine, { options, kind });
+    fleet.#servers.push(...(await Promise.all(Array.from({ length: count }, () => fleet.#boot(fleet.#first)))));
     return fleet;
   }
 
@@ -39,13 +48,13 @@ export class ServerFleet {
     return server;
   }
 
-  /** SIGTERM, until it has drained and exited; then it is started again where it was. */
-  async restart(i: number): Promise<void> {
+  /** SIGTERM, until it has drained and exited; then it is started again where it was, as it was or as another. */
+  async restart(i: number, as: FleetServer = this.#first): Promise<void> {
     const server = this.at(i);
     const { port } = server.ready;
     server.signal('SIGTERM');
     await server.exited;
-    this.#servers[i] = await this.#boot(port);
+    this.#servers[i] = await this.#boot(as, port);
   }
 
   /** Ends them all; resolves when everything they wrote has been read. */
@@ -53,10 +62,10 @@ export class ServerFleet {
     await Promise.all(this.#servers.map((server) => server.kill()));
   }
 
-  #boot(port = 0): Promise<EchoProcess> {
+  #boot({ options, kind = 'ours' }: FleetServer, port = 0): Promise<EchoProcess> {
     return AppProcess.start({
       app: 'echo-service',
-      args: [JSON.stringify({ ...this.#options, port })],
+      args: [JSON.stringify({ ...options, port }), kind],
       onLine: this.#onLine,
     });
   }

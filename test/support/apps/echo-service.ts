@@ -1,8 +1,8 @@
 import { Controller } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
+import { Ctx, MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import { writeSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PooledTcpContext, PooledTcpServer, type PooledTcpServerOptions } from '../../../lib/index.js';
 import { moduleOf } from '../app-module.js';
@@ -11,7 +11,7 @@ import { LINES_FD } from '../app-process.js';
 /**
  * A server in a process of its own, to be killed and stopped. It writes down the tag of every call before it
  * answers it, synchronously: what was handled is known also of a process that is killed in the next instant.
- * The first argument is the server's options.
+ * Arguments: the server's options, and `stock` for Nest's own transport, which has no others than host and port.
  */
 @Controller()
 class EchoController {
@@ -40,9 +40,19 @@ function note(tag: string): void {
 
 // Nobody is left to serve.
 process.on('disconnect', () => process.exit(0));
-const options = JSON.parse(process.argv[2] ?? '{}') as PooledTcpServerOptions;
-const strategy = new PooledTcpServer({ host: '127.0.0.1', port: 0, ...options });
-const app = await NestFactory.createMicroservice(moduleOf([EchoController]), { strategy, logger: false });
+const [, , given = '{}', kind = 'ours'] = process.argv;
+const options: PooledTcpServerOptions = {
+  host: '127.0.0.1',
+  port: 0,
+  ...(JSON.parse(given) as PooledTcpServerOptions),
+};
+const { host = '127.0.0.1', port = 0 } = options;
+const app = await NestFactory.createMicroservice<MicroserviceOptions>(moduleOf([EchoController]), {
+  ...(kind === 'ours'
+    ? { strategy: new PooledTcpServer(options) }
+    : { transport: Transport.TCP, options: { host, port } }),
+  logger: false,
+});
 app.enableShutdownHooks();
 await app.listen();
-process.send?.({ port: (strategy.unwrap().address() as AddressInfo).port });
+process.send?.({ port: (app.unwrap<Server>().address() as AddressInfo).port });

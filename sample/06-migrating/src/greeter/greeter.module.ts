@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { GreeterController } from './greeter.controller.js';
+
+@Module({
+  controllers: [GreeterController],
+})
+export class GreeterModule {}
