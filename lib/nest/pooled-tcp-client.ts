@@ -46,7 +46,8 @@ export class PooledTcpClient
   extends ClientProxy<PooledTcpClientEvents>
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  readonly #client: Client;
+  /** Another one for each application that starts with this client, one after the other. */
+  #client: Client;
   readonly #requester: Requester;
   readonly #logger: Logger;
   readonly #listeners = new Map<keyof PooledTcpClientEvents, Set<() => void>>();
@@ -67,18 +68,7 @@ export class PooledTcpClient
     }
     const settings = resolveClientOptions(given);
     this.#logger = new Logger(`${PooledTcpClient.name}:${settings.name}`);
-    this.#client = new Client(
-      settings,
-      {
-        connected: (isConnected) => {
-          this.#onConnected(isConnected);
-        },
-        push: (route, data) => {
-          this.#pushed.next({ route, data });
-        },
-      },
-      { logger: this.#logger },
-    );
+    this.#client = this.#createClient(settings);
     this.#requester = new Requester(
       {
         requestTimeoutMs: settings.requestTimeoutMs,
@@ -310,8 +300,17 @@ export class PooledTcpClient
     return this.#client as T;
   }
 
-  /** Nest hook: opens the pool before the application takes traffic, as `pool.prewarm` says. */
+  /**
+   * Nest hook: opens the pool before the application takes traffic, as `pool.prewarm` says. A client that was closed
+   * with an application before begins anew: `ClientsModule.register()` makes one when its module is declared, and every
+   * application that starts with that module gets the same, as tests do again and again.
+   */
   async onApplicationBootstrap(): Promise<void> {
+    if (this.#isShuttingDown) {
+      await this.#client.close();
+      this.#client = this.#createClient(this.settings);
+      this.#isShuttingDown = false;
+    }
     const { prewarm, min } = this.settings.pool;
     if (prewarm === 'required') {
       const startedAt = performance.now();
@@ -344,6 +343,21 @@ export class PooledTcpClient
 
   protected override dispatchEvent(): never {
     throw new PooledTcpError('PTCP_UNSUPPORTED', 'dispatchEvent() is replaced by emit()');
+  }
+
+  #createClient(settings: ClientSettings): Client {
+    return new Client(
+      settings,
+      {
+        connected: (isConnected) => {
+          this.#onConnected(isConnected);
+        },
+        push: (route, data) => {
+          this.#pushed.next({ route, data });
+        },
+      },
+      { logger: this.#logger },
+    );
   }
 
   /** Runs the dispatch hook, where there is one (Nest 12), which may add metadata. */

@@ -109,6 +109,55 @@ describe('the client', () => {
   });
 });
 
+describe('one client in application after application', () => {
+  const module = (options: PooledTcpClientOptions) => {
+    @Module({ imports: [ClientsModule.register([{ name: 'ORDERS', customClass: PooledTcpClient, options }])] })
+    class ShopModule {}
+    return ShopModule;
+  };
+
+  it.each(['required', 'background', false] as const)(
+    'is open in each and closed after each, as the stock client is, prewarm: %p',
+    async (prewarm) => {
+      const { options, count } = await startPeer();
+      const ShopModule = module({ ...options, pool: { prewarm } });
+      const clients = new Set<ClientProxy>();
+      for (let round = 0; round < 3; round++) {
+        const app = await NestFactory.createApplicationContext(ShopModule, { logger: false });
+        scope.defer(() => app.close());
+        const client = app.get<PooledTcpClient>('ORDERS', { strict: false });
+        clients.add(client);
+        expect(client.isShuttingDown).toBe(false);
+        await expect(ask(client)).resolves.toBe('orders');
+        await app.close();
+        await until(() => count.open === 0);
+        expect(client.isShuttingDown).toBe(true);
+        await expect(ask(client)).rejects.toMatchObject({ code: 'PTCP_POOL_CLOSED' });
+      }
+      expect(clients.size).toBe(1);
+    },
+  );
+
+  it('waits for the drain of the one before', async () => {
+    const { options, count } = await startPeer();
+    const ShopModule = module(options);
+    const first = await NestFactory.createApplicationContext(ShopModule, { logger: false });
+    const client = first.get<PooledTcpClient>('ORDERS', { strict: false });
+    const call = client.request('hold', {});
+    await until(() => held.length === 1);
+    const closing = first.close();
+    await until(() => client.isShuttingDown);
+    const starting = NestFactory.createApplicationContext(ShopModule, { logger: false });
+    scope.defer(async () => (await starting).close());
+    held.pop()?.();
+    await expect(call).resolves.toBe('finished');
+    await closing;
+    await starting;
+    await expect(ask(client)).resolves.toBe('orders');
+    expect(count.open).toBe(2);
+  });
+});
+
 describe('at the end of its application', () => {
   /** A service whose only call is in flight, and what it writes down. */
   async function busyService(kind: ClientKind) {
