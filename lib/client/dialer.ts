@@ -9,6 +9,8 @@ import type { Connector } from '../connection/connector.js';
 import type { Target } from '../connection/target.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { Factory } from '../pool/factory.js';
+import type { GoawayNotice } from '../protocol/messages.js';
+import type { PortWatch } from './port-watch.js';
 import type { PortWatches } from './port-watches.js';
 
 export interface DialerOptions {
@@ -29,6 +31,36 @@ export interface DialerOptions {
   readonly onPush: (route: string, data: unknown) => void;
 }
 
+/** What becomes of one open connection. It stays for as long as that does, and so holds nothing of the dial. */
+class OpenedEvents implements ClientConnectionEvents {
+  /** Once it is open: before that, the dial reports it. */
+  connection: ClientConnection | undefined;
+  readonly #options: DialerOptions;
+  readonly #ports: PortWatch;
+  readonly #lost: (reason: PooledTcpError) => void;
+
+  constructor(options: DialerOptions, ports: PortWatch, lost: (reason: PooledTcpError) => void) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#lost = lost;
+  }
+
+  closed(reason: PooledTcpError): void {
+    if (this.connection === undefined) return;
+    this.#options.connections.delete(this.connection);
+    this.#ports.gone();
+    this.#lost(reason);
+  }
+
+  goaway({ message }: GoawayNotice): void {
+    if (this.connection !== undefined) this.#options.onGoaway(this.connection, message);
+  }
+
+  push(route: string, data: unknown): void {
+    this.#options.onPush(route, data);
+  }
+}
+
 /** Makes connections to one target for its pool. */
 export class Dialer implements Factory<ClientConnection> {
   readonly #target: Target;
@@ -44,17 +76,11 @@ export class Dialer implements Factory<ClientConnection> {
   /** Opens a connection: TCP, TLS and hello, all within `connectTimeoutMs`. */
   async create(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
     const ports = this.#options.ports.of(this.#target);
-    const gone = (): void => {
-      ports.gone();
-    };
     ports.connecting();
     try {
-      const connection = await this.#open(signal, lost);
-      if (connection.state === 'closed') gone();
-      else connection.watch(gone);
-      return connection;
+      return await this.#open(signal, new OpenedEvents(this.#options, ports, lost));
     } catch (error) {
-      gone();
+      ports.gone();
       throw (await ports.shortage(error)) ?? error;
     }
   }
@@ -87,8 +113,8 @@ export class Dialer implements Factory<ClientConnection> {
     connection.close();
   }
 
-  async #open(signal: AbortSignal, lost: (reason: PooledTcpError) => void): Promise<ClientConnection> {
-    const { clock, connector, connectTimeoutMs, connection: options, connections, onGoaway, onPush } = this.#options;
+  async #open(signal: AbortSignal, events: OpenedEvents): Promise<ClientConnection> {
+    const { clock, connector, connectTimeoutMs, connection: options, connections } = this.#options;
     const abort = new AbortController();
     const deadline = new Deadline(clock, connectTimeoutMs, () => {
       abort.abort(new Error(`nothing within ${connectTimeoutMs} ms`));
@@ -97,21 +123,9 @@ export class Dialer implements Factory<ClientConnection> {
       abort.abort(signal.reason);
     };
     signal.addEventListener('abort', onAbort);
-    let opened: ClientConnection | undefined;
-    const events: ClientConnectionEvents = {
-      closed: (reason) => {
-        if (opened === undefined) return;
-        connections.delete(opened);
-        lost(reason);
-      },
-      goaway: ({ message }) => {
-        if (opened !== undefined) onGoaway(opened, message);
-      },
-      push: onPush,
-    };
     try {
       const transport = await connector(this.#target, abort.signal);
-      opened = await ClientConnection.open(transport, options, events, abort.signal);
+      const opened = await ClientConnection.open(transport, options, events, abort.signal);
       if (opened.state !== 'ready') {
         const early = new PooledTcpError(
           'PTCP_HANDSHAKE_FAILED',
@@ -121,6 +135,7 @@ export class Dialer implements Factory<ClientConnection> {
         opened.destroy(early);
         throw early;
       }
+      events.connection = opened;
       connections.add(opened);
       this.#compareIdleTimeouts(opened);
       this.#compareCodecs(opened);

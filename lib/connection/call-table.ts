@@ -3,6 +3,8 @@ import type { Call } from './call.js';
 /** The native protocol's ids have 32 bits; 0 is none. */
 const MAX_ID = 2 ** 32 - 1;
 const INITIAL_SLOTS = 64;
+/** Of a table that has never held a call: an idle connection need not hold the places. */
+const NO_SLOTS: (Call | undefined)[] = [];
 
 /**
  * Calls in flight by their number. Numbers only go up, so a late reply to a finished call finds nobody.
@@ -13,7 +15,7 @@ const INITIAL_SLOTS = 64;
  */
 export class CallTable {
   /** A call sits at its id modulo the size, a power of two; at most half of the places are taken. */
-  #slots: (Call | undefined)[] = new Array<Call | undefined>(INITIAL_SLOTS);
+  #slots: (Call | undefined)[] = NO_SLOTS;
   #size = 0;
   #lastId = 0;
 
@@ -50,13 +52,13 @@ export class CallTable {
   /** Takes all calls out. */
   drain(): Call[] {
     const calls = this.#slots.filter((call) => call !== undefined).sort((a, b) => a.id - b.id);
-    this.#slots = new Array<Call | undefined>(INITIAL_SLOTS);
+    this.#slots = NO_SLOTS;
     this.#size = 0;
     return calls;
   }
 
   #grow(): void {
-    const grown = new Array<Call | undefined>(this.#slots.length * 2);
+    const grown = new Array<Call | undefined>(Math.max(this.#slots.length * 2, INITIAL_SLOTS));
     // Two calls that had different places have different ones now: the old bits of the place are among the new.
     for (const call of this.#slots) if (call !== undefined) grown[call.id & (grown.length - 1)] = call;
     this.#slots = grown;

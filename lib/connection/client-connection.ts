@@ -63,7 +63,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   readonly #options: ClientConnectionOptions;
   readonly #events: ClientConnectionEvents;
   readonly #calls = new CallTable();
-  readonly #opened = new Deferred();
+  /** Until it is open, or has failed. */
+  #opened: Deferred | undefined = new Deferred();
   /** Until the protocol is agreed on, the exchange takes what is received. */
   #hello: HelloExchange | undefined;
   #protocol: ClientProtocol | undefined;
@@ -74,7 +75,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #codec: CodecName = 'json';
   #linger: Timer | undefined;
   /** Told when it closes, beside its pool. */
-  readonly #watchers = new Set<(reason: PooledTcpError) => void>();
+  #watchers: Set<(reason: PooledTcpError) => void> | undefined;
 
   private constructor(transport: Transport, options: ClientConnectionOptions, events: ClientConnectionEvents) {
     this.#options = options;
@@ -107,7 +108,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     try {
       connection.#open();
       if (signal.aborted) onAbort();
-      await connection.#opened.promise;
+      await connection.#opened?.promise;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
@@ -214,9 +215,10 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   /** Calls back when the connection closes; the returned function takes that back. */
   watch(closed: (reason: PooledTcpError) => void): () => void {
+    this.#watchers ??= new Set();
     this.#watchers.add(closed);
     return () => {
-      this.#watchers.delete(closed);
+      this.#watchers?.delete(closed);
     };
   }
 
@@ -269,7 +271,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   closed(reason: PooledTcpError): void {
     this.#hello = undefined;
     if (this.#linger !== undefined) this.#options.clock.clearTimeout(this.#linger);
-    this.#opened.reject(
+    this.#opened?.reject(
       reason.code === 'PTCP_CONNECTION_LOST'
         ? new PooledTcpError(
             'PTCP_HANDSHAKE_FAILED',
@@ -279,13 +281,13 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
         : reason,
     );
     // A connection that never opened is reported by open() alone.
-    this.#opened.promise.catch(() => undefined);
+    this.#opened?.promise.catch(() => undefined);
     const calls = this.#calls.drain();
     const unsent = new Set(calls.filter((call) => this.#isUnsent(call)));
     this.#protocol?.closed();
     // The pool first: a call that fails unsent is repeated at once, and must not be given this connection again.
     this.#events.closed(reason);
-    for (const watcher of this.#watchers) watcher(reason);
+    for (const watcher of this.#watchers ?? []) watcher(reason);
     for (const call of calls) {
       call.onFailure(
         new PooledTcpError(reason.code, reason.message, {
@@ -452,7 +454,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #becomeReady(): void {
-    if (this.#connection.ready(true)) this.#opened.resolve();
+    if (!this.#connection.ready(true)) return;
+    this.#opened?.resolve();
+    this.#opened = undefined;
   }
 
   /** What is kept back of a call that streams are its items: its request, which has no data, has left. */

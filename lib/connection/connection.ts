@@ -2,8 +2,8 @@ import type { Clock } from '../common/clock.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import { Output } from '../framing/output.js';
 import type { MessageWriter } from '../protocol/messages.js';
-import { Heartbeat, type HeartbeatSettings } from './heartbeat.js';
-import type { Transport } from './transport.js';
+import { Heartbeat, type HeartbeatPeer, type HeartbeatSettings } from './heartbeat.js';
+import type { Transport, TransportEvents } from './transport.js';
 
 /**
  * - `opening`: connected, the protocol is being agreed on
@@ -56,7 +56,7 @@ const WRITABLE_BELOW_BYTES = 256 * 1024;
  * Reading never depends on writing: whatever waits to be written, received bytes are always taken.
  * Two peers that stop reading while they wait to write lock each other for ever.
  */
-export class Connection implements MessageWriter {
+export class Connection implements MessageWriter, HeartbeatPeer {
   readonly output = new Output();
   readonly heartbeat: Heartbeat;
   readonly #transport: Transport;
@@ -65,32 +65,16 @@ export class Connection implements MessageWriter {
   #state: ConnectionState = 'opening';
   #isFlushScheduled = false;
   #flushes = 0;
-  #awaitingFlush: Written[] = [];
+  #awaitingFlush: Written[] | undefined;
   /** Bytes that streams and large messages keep back. */
   #heldBytes = 0;
-  #awaitingRoom: (() => void)[] = [];
+  #awaitingRoom: (() => void)[] | undefined;
 
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     this.#transport = options.transport;
     this.#owner = owner;
     this.#maxPendingWriteBytes = options.maxPendingWriteBytes;
-    this.heartbeat = new Heartbeat(options.clock, options.heartbeat, {
-      ping: (token) => {
-        owner.sendPing(token);
-      },
-      silent: (silentMs) => {
-        this.destroy(
-          new PooledTcpError(
-            'PTCP_HEARTBEAT_TIMEOUT',
-            `${this.peer} sent nothing for ${Math.round(silentMs)} ms and did not answer a heartbeat`,
-            {
-              peer: this.peer,
-              elapsedMs: silentMs,
-            },
-          ),
-        );
-      },
-    });
+    this.heartbeat = new Heartbeat(options.clock, options.heartbeat, this);
   }
 
   get state(): ConnectionState {
@@ -114,7 +98,7 @@ export class Connection implements MessageWriter {
   /** Calls back once it does again, or the connection is closed. */
   whenWritable(callback: () => void): void {
     if (this.isWritable) callback();
-    else this.#awaitingRoom.push(callback);
+    else (this.#awaitingRoom ??= []).push(callback);
   }
 
   hold(bytes: number): void {
@@ -141,20 +125,18 @@ export class Connection implements MessageWriter {
 
   /** Begins to receive. Separate from the constructor, because the owner needs the connection first. */
   start(): void {
-    this.#transport.start({
-      data: (chunk) => {
-        this.#onData(chunk);
-      },
-      drain: () => {
-        this.#wakeWriters();
-      },
-      end: () => {
-        this.#onEnd();
-      },
-      close: (error) => {
-        this.#close(this.#lost(error));
-      },
-    });
+    this.#transport.start(new Connection.#Events(this));
+  }
+
+  // What the heartbeat asks for.
+
+  ping(token: number): void {
+    this.#owner.sendPing(token);
+  }
+
+  silent(silentMs: number): void {
+    const what = `${this.peer} sent nothing for ${Math.round(silentMs)} ms and did not answer a heartbeat`;
+    this.destroy(new PooledTcpError('PTCP_HEARTBEAT_TIMEOUT', what, { peer: this.peer, elapsedMs: silentMs }));
   }
 
   /**
@@ -196,7 +178,7 @@ export class Connection implements MessageWriter {
   /** Calls back once everything in the output has been given to the kernel, or never will be. */
   whenWritten(callback: Written): void {
     if (this.output.length === 0) callback();
-    else this.#awaitingFlush.push(callback);
+    else (this.#awaitingFlush ??= []).push(callback);
   }
 
   flush(): void {
@@ -216,7 +198,10 @@ export class Connection implements MessageWriter {
     else this.output.forget();
     this.#settleWritten(undefined);
     // In a turn of their own: a source that never waits, and a peer that always takes, must not keep the loop to themselves.
-    if (this.#awaitingRoom.length > 0) setImmediate(this.#wakeWriters);
+    if (this.#awaitingRoom !== undefined)
+      setImmediate(() => {
+        this.#wakeWriters();
+      });
     if (this.#transport.pendingBytes > this.#maxPendingWriteBytes) {
       this.destroy(
         new PooledTcpError(
@@ -265,17 +250,17 @@ export class Connection implements MessageWriter {
     this.#wakeWriters();
   }
 
-  readonly #wakeWriters = (): void => {
-    if (this.#awaitingRoom.length === 0 || !this.isWritable) return;
+  #wakeWriters(): void {
     const callbacks = this.#awaitingRoom;
-    this.#awaitingRoom = [];
+    if (callbacks === undefined || !this.isWritable) return;
+    this.#awaitingRoom = undefined;
     for (const callback of callbacks) callback();
-  };
+  }
 
   #settleWritten(error: PooledTcpError | undefined): void {
-    if (this.#awaitingFlush.length === 0) return;
     const callbacks = this.#awaitingFlush;
-    this.#awaitingFlush = [];
+    if (callbacks === undefined) return;
+    this.#awaitingFlush = undefined;
     for (const callback of callbacks) callback(error);
   }
 
@@ -284,6 +269,32 @@ export class Connection implements MessageWriter {
     this.#state = to;
     return true;
   }
+
+  /** What the transport reports. A class, and no closures: those would be four for each connection. */
+  static readonly #Events = class implements TransportEvents {
+    readonly #connection: Connection;
+
+    constructor(connection: Connection) {
+      this.#connection = connection;
+    }
+
+    data(chunk: Buffer): void {
+      this.#connection.#onData(chunk);
+    }
+
+    drain(): void {
+      this.#connection.#wakeWriters();
+    }
+
+    end(): void {
+      this.#connection.#onEnd();
+    }
+
+    close(error?: Error): void {
+      const connection = this.#connection;
+      connection.#close(connection.#lost(error));
+    }
+  };
 }
 
 function asConnectionError(error: unknown, peer: string): PooledTcpError {

@@ -49,8 +49,10 @@ export interface HeartbeatPeer {
   silent(silentMs: number): void;
 }
 
-/** One `probe()` that waits for a sign of life. */
+/** One `probe()` that waits for the answer to its question. */
 interface Probe {
+  /** Of the ping that asked. */
+  readonly token: number;
   resolve(): void;
 }
 
@@ -69,9 +71,12 @@ export class Heartbeat {
   /** When the unanswered ping was sent. */
   #pingedAt: number | undefined;
   #token = 0;
+  /** Of the ping that {@link #pingedAt} is about. */
+  #timedToken = 0;
   /** Questions since the last sign of life. */
   #asked = 0;
-  #probes: Probe[] = [];
+  /** In the order of their tokens. */
+  #probes: Probe[] | undefined;
   #roundTripMs: number | undefined;
 
   constructor(clock: Clock, settings: HeartbeatSettings | false, peer: HeartbeatPeer) {
@@ -98,35 +103,55 @@ export class Heartbeat {
   stop(): void {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#probes = [];
+    this.#probes = undefined;
   }
 
   /** Bytes arrived. */
   onRead(): void {
     this.#lastReadAt = this.#clock.now();
-    if (this.#probes.length === 0) return;
-    const probes = this.#probes;
-    this.#probes = [];
-    for (const probe of probes) probe.resolve();
   }
 
   onPong(token: number): void {
-    if (token !== this.#token || this.#pingedAt === undefined) return;
+    this.#answer(token);
+    if (token !== this.#timedToken || this.#pingedAt === undefined) return;
     this.#roundTripMs = this.#clock.now() - this.#pingedAt;
     this.#pingedAt = undefined;
   }
 
-  /** Resolves with the next sign of life; the caller sets the deadline. Never rejects: a dead connection closes. */
+  /**
+   * Resolves once the peer has answered a ping that is sent now; the caller sets the deadline. Never rejects: a dead
+   * connection closes. Other bytes are no answer, and neither is that to an earlier ping: a peer that has died since
+   * may have sent them before, and the kernel hands them out when it likes.
+   */
   probe(): Promise<void> {
     return new Promise((resolve) => {
-      this.#probes.push({ resolve });
-      if (this.#probes.length === 1) this.#ping();
+      // An open question keeps its time: who asks again and again must not put off the end of a dead connection.
+      this.#ping(!this.#isAwaited);
+      (this.#probes ??= []).push({ token: this.#token, resolve });
     });
   }
 
-  #ping(): void {
-    this.#pingedAt = this.#clock.now();
+  /** Answers come in the order of the questions, and one for the last of them stands for all before it. */
+  #answer(token: number): void {
+    const probes = this.#probes;
+    // The stock wire has its tokens from JSON: anything may be there.
+    if (probes === undefined || token !== token >>> 0 || !isUpTo(token, this.#token)) return;
+    const open = probes.findIndex((probe) => !isUpTo(probe.token, token));
+    this.#probes = open < 0 ? undefined : probes.slice(open);
+    for (const probe of open < 0 ? probes : probes.slice(0, open)) probe.resolve();
+  }
+
+  /** Whether a ping has been followed by silence. */
+  get #isAwaited(): boolean {
+    return this.#pingedAt !== undefined && this.#pingedAt > this.#lastReadAt;
+  }
+
+  #ping(isTimed: boolean): void {
     this.#token = (this.#token + 1) >>> 0;
+    if (isTimed) {
+      this.#pingedAt = this.#clock.now();
+      this.#timedToken = this.#token;
+    }
     this.#peer.ping(this.#token);
   }
 
@@ -142,7 +167,7 @@ export class Heartbeat {
     const { intervalMs, timeoutMs, attempts } = this.#settings;
     const now = this.#clock.now();
     const silentMs = now - this.#lastReadAt;
-    const awaited = this.#pingedAt !== undefined && this.#pingedAt > this.#lastReadAt;
+    const awaited = this.#isAwaited;
     if (!awaited && silentMs < intervalMs) {
       this.#arm(intervalMs - silentMs);
       return;
@@ -157,7 +182,12 @@ export class Heartbeat {
     }
     if (!awaited) this.#asked = 0;
     if (!awaited || isOver) this.#asked += 1;
-    if (!awaited || isLate || isOver) this.#ping();
+    if (!awaited || isLate || isOver) this.#ping(true);
     this.#arm(timeoutMs - (now - (this.#pingedAt ?? now)));
   }
+}
+
+/** Whether the token is not later than the other; they wrap around after 32 bits. */
+function isUpTo(token: number, other: number): boolean {
+  return ((other - token) | 0) >= 0;
 }

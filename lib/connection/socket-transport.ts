@@ -13,6 +13,10 @@ export const keepAliveRules: OptionRules<KeepAliveSettings> = {
   initialDelayMs: duration({ default: 30_000, min: 1_000, text: 'Silence before the kernel’s first probe.' }),
 };
 
+/** Who listens to a socket: its listeners are the same functions for all of them, so that an idle one holds none. */
+const EVENTS = Symbol('events');
+type ObservedSocket = Socket & { [EVENTS]?: TransportEvents };
+
 /** An open `net` or `tls` socket as a {@link Transport}. */
 export class SocketTransport implements Transport {
   readonly socket: Socket;
@@ -31,22 +35,9 @@ export class SocketTransport implements Transport {
   }
 
   start(events: TransportEvents): void {
-    let failure: Error | undefined;
-    this.socket.on('data', (chunk: Buffer) => {
-      events.data(chunk);
-    });
-    this.socket.on('drain', () => {
-      events.drain();
-    });
-    this.socket.on('end', () => {
-      events.end();
-    });
-    this.socket.on('error', (error) => {
-      failure = error;
-    });
-    this.socket.on('close', () => {
-      events.close(failure);
-    });
+    const socket: ObservedSocket = this.socket;
+    socket[EVENTS] = events;
+    socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('error', ignore).on('close', onClose);
     // A socket that failed while it was handed over has emitted its events already.
     if (this.socket.destroyed)
       queueMicrotask(() => {
@@ -71,4 +62,24 @@ export class SocketTransport implements Transport {
   destroy(): void {
     this.socket.destroy();
   }
+}
+
+function onData(this: ObservedSocket, chunk: Buffer): void {
+  this[EVENTS]?.data(chunk);
+}
+
+function onDrain(this: ObservedSocket): void {
+  this[EVENTS]?.drain();
+}
+
+function onEnd(this: ObservedSocket): void {
+  this[EVENTS]?.end();
+}
+
+function onClose(this: ObservedSocket): void {
+  this[EVENTS]?.close(this.errored ?? undefined);
+}
+
+function ignore(): void {
+  // `close` follows, and the socket knows why.
 }

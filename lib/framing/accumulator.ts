@@ -1,6 +1,8 @@
 const INITIAL_BYTES = 4 * 1024;
 /** An announced size is believed up to here, and whole once so much has come. */
 const MAX_TRUSTED_BYTES = 256 * 1024;
+/** Between frames; shared, so that idle connections hold none. */
+const NOTHING = Buffer.alloc(0);
 
 /**
  * The part of a frame that has arrived so far. Grows by doubling, so a frame that comes byte by byte costs
@@ -8,7 +10,7 @@ const MAX_TRUSTED_BYTES = 256 * 1024;
  * announced: every megabyte that is allocated on the way brings the next garbage collection closer.
  */
 export class Accumulator {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #length = 0;
   #expected = 0;
 
@@ -41,7 +43,7 @@ export class Accumulator {
   /** Hands the bytes over to the caller, for good, and starts empty. */
   take(): Buffer {
     const taken = this.view;
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = NOTHING;
     this.#length = 0;
     this.#expected = 0;
     return taken;

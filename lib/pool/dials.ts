@@ -14,6 +14,18 @@ export interface DialOutcomes<R> {
   failed(error: unknown): void;
 }
 
+/** That a resource has died. It stays for as long as the resource, and so holds nothing of the dial. */
+class Loss {
+  /** It died before anybody was to be told. */
+  early: PooledTcpError | undefined;
+  told: ((reason: PooledTcpError) => void) | undefined;
+
+  readonly report = (reason: PooledTcpError): void => {
+    if (this.told === undefined) this.early = reason;
+    else this.told(reason);
+  };
+}
+
 /** Resources being opened. A dial ends once: opened, failed, or abandoned; what comes in late is destroyed. */
 export class Dials<R> {
   readonly #factory: Factory<R>;
@@ -45,18 +57,13 @@ export class Dials<R> {
   begin(): void {
     const dial = new AbortController();
     this.#underWay.add(dial);
-    let onLost: ((reason: PooledTcpError) => void) | undefined;
-    let lostEarly: PooledTcpError | undefined;
-    const lost = (reason: PooledTcpError): void => {
-      if (onLost === undefined) lostEarly = reason;
-      else onLost(reason);
-    };
-    this.#factory.create(dial.signal, lost).then(
+    const loss = new Loss();
+    this.#factory.create(dial.signal, loss.report).then(
       (resource) => {
         const isWanted = this.#underWay.delete(dial);
-        if (lostEarly === undefined && isWanted) onLost = this.#outcomes.opened(resource);
-        else if (lostEarly === undefined) this.#factory.destroy(resource, 'shutdown');
-        else if (isWanted) this.#outcomes.failed(lostEarly);
+        if (loss.early === undefined && isWanted) loss.told = this.#outcomes.opened(resource);
+        else if (loss.early === undefined) this.#factory.destroy(resource, 'shutdown');
+        else if (isWanted) this.#outcomes.failed(loss.early);
       },
       (error: unknown) => {
         if (this.#underWay.delete(dial)) this.#outcomes.failed(error);

@@ -59,6 +59,7 @@ export class Lifetime {
   ready(random: number): void {
     const { idleTimeoutMs, maxConnectionAgeMs, unusedTimeoutMs } = this.#settings;
     this.#clear(this.#firstFrame);
+    this.#firstFrame = undefined;
     this.used();
     if (idleTimeoutMs > 0) this.#watchIdle(idleTimeoutMs);
     if (unusedTimeoutMs > 0) this.#watchUnused(unusedTimeoutMs);

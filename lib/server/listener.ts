@@ -125,7 +125,7 @@ export class Listener {
 
   #connected(socket: Socket): void {
     // Until somebody else listens; `close` follows.
-    socket.on('error', () => undefined);
+    socket.on('error', ignore);
     const address = addressOf(socket);
     const isProxy = address.host !== undefined && this.#trustedProxies.has(address.host);
     if (this.#isClosed || (!isProxy && !this.#with.admission.isWelcome(address, false))) {
@@ -138,7 +138,7 @@ export class Listener {
       return;
     }
     this.#early.add(socket);
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.#early.delete(socket);
       place.leave();
     });
@@ -206,6 +206,9 @@ export class Listener {
     else this.#with.accept(socket, address, place);
   }
 }
+
+/** Shared, so that connections need none of their own. */
+const ignore = (): void => undefined;
 
 /** The same for a socket and for the TLS socket above it. Unix sockets have no addresses, and share one key. */
 function connectionKey({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {

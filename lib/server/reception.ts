@@ -8,28 +8,31 @@ import type { RefusalReason } from './refusals.js';
 import type { ServerSettings } from './settings.js';
 import { tlsIdentity } from './tls-identity.js';
 
-export interface ReceptionDependencies {
-  readonly settings: ServerSettings;
+/** What a reception decides, and who carries it out. */
+export interface ReceptionHost {
   readonly transport: Transport;
-  readonly place: Place;
   /** What the hook does wrong, for the log of this side. */
-  readonly hookFailed: (message: string) => void;
-  readonly refused: (reason: RefusalReason, why: string) => void;
+  hookFailed(message: string): void;
+  refused(reason: RefusalReason, why: string): void;
   /** The client may go on in the native protocol. @param isLate the hello has been waiting for this */
-  readonly welcome: (hello: Hello, id: unknown, isLate: boolean) => void;
+  welcome(hello: Hello, id: unknown, isLate: boolean): void;
   /** The hello is answered with an error, and nothing more. */
-  readonly refuse: (id: unknown, error: PooledTcpError) => void;
+  turnAway(id: unknown, error: PooledTcpError): void;
 }
 
 /** Who is let in: what a client has to say before anything of it reaches a handler. */
 export class Reception {
-  readonly #with: ReceptionDependencies;
+  readonly #host: ReceptionHost;
+  readonly #settings: ServerSettings;
+  readonly #place: Place;
   #isAsking = false;
   #isClosed = false;
   #principal: Principal | undefined;
 
-  constructor(dependencies: ReceptionDependencies) {
-    this.#with = dependencies;
+  constructor(host: ReceptionHost, settings: ServerSettings, place: Place) {
+    this.#host = host;
+    this.#settings = settings;
+    this.#place = place;
   }
 
   /** Who the client has shown to be, where the server asks for that. */
@@ -44,10 +47,10 @@ export class Reception {
 
   /** Why nothing that the client says may reach a handler, where that is so. */
   denial(protocol: ProtocolName): PooledTcpError | undefined {
-    const { settings, transport, place } = this.#with;
-    if (place.refusal !== undefined) return place.refusal;
+    if (this.#place.refusal !== undefined) return this.#place.refusal;
     if (protocol === 'native') return undefined;
-    const { peer } = transport;
+    const settings = this.#settings;
+    const { peer } = this.#host.transport;
     // Without a hello there are no credentials.
     if (settings.authenticate !== undefined) return unauthenticated(peer);
     if (settings.protocol !== 'native') return undefined;
@@ -57,14 +60,15 @@ export class Reception {
 
   /** Takes the hello of one of our clients; false leaves the connection on the stock wire. */
   hello(hello: Hello, id: unknown): boolean {
-    const { settings, place, refuse, welcome } = this.#with;
-    if (place.refusal !== undefined) {
-      refuse(id, place.refusal);
+    const { refusal } = this.#place;
+    if (refusal !== undefined) {
+      this.#host.turnAway(id, refusal);
       return true;
     }
     if (!hello.versions.includes(PROTOCOL_VERSION)) return false;
-    if (settings.authenticate === undefined) welcome(hello, id, false);
-    else void this.#ask(settings.authenticate, hello, id);
+    const { authenticate: hook } = this.#settings;
+    if (hook === undefined) this.#host.welcome(hello, id, false);
+    else void this.#ask(hook, hello, id);
     return true;
   }
 
@@ -74,26 +78,28 @@ export class Reception {
   }
 
   async #ask(hook: Authenticate, hello: Hello, id: unknown): Promise<void> {
-    const { transport, place, hookFailed, refused, refuse, welcome } = this.#with;
+    const host = this.#host;
     this.#isAsking = true;
-    const { peer: address } = transport;
-    const peer = { address, tlsIdentity: tlsIdentity(transport), protocol: 'native' } as const;
-    const principal = await authenticate(hook, hello.credentials, peer, hookFailed);
+    const { peer: address } = host.transport;
+    const peer = { address, tlsIdentity: tlsIdentity(host.transport), protocol: 'native' } as const;
+    const principal = await authenticate(hook, hello.credentials, peer, (message) => {
+      host.hookFailed(message);
+    });
     if (this.#isClosed) return;
     this.#isAsking = false;
     if (principal === undefined) {
-      refused('unauthenticated', 'authenticate refused it');
-      refuse(id, unauthenticated(address));
+      host.refused('unauthenticated', 'authenticate refused it');
+      host.turnAway(id, unauthenticated(address));
       return;
     }
-    const full = place.claimPrincipal(idOf(principal));
+    const full = this.#place.claimPrincipal(idOf(principal));
     if (full !== undefined) {
-      refused('maxConnectionsPerPrincipal', full.message);
-      refuse(id, full);
+      host.refused('maxConnectionsPerPrincipal', full.message);
+      host.turnAway(id, full);
       return;
     }
     this.#principal = principal;
-    welcome(hello, id, true);
+    host.welcome(hello, id, true);
   }
 }
 

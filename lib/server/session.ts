@@ -19,7 +19,7 @@ import { MAX_UNAUTHENTICATED_BYTES, type Principal } from './authentication.js';
 import type { BoundedLog } from './bounded-log.js';
 import { FrameWatch } from './frame-watch.js';
 import { Lifetime, type Mortal } from './lifetime.js';
-import { earlyBytes, Reception } from './reception.js';
+import { earlyBytes, Reception, type ReceptionHost } from './reception.js';
 import type { RefusalReason } from './refusals.js';
 import { ServerCall, type CallReplies } from './server-call.js';
 import type { ServerSettings } from './settings.js';
@@ -55,19 +55,18 @@ const UNWRITABLE: Partial<Record<PooledTcpErrorCode, FailureKind>> = {
 };
 
 /** The server's side of one connection: its protocol, its calls, and whatever handlers keep for it. */
-export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal {
-  /** Free for handlers: state that lives as long as the connection. */
-  readonly data = new Map<unknown, unknown>();
+export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal, ReceptionHost {
   readonly transport: Transport;
   readonly #host: SessionHost;
   readonly #connection: Connection;
   readonly #calls = new Map<CallId, ServerCall>();
   readonly #lifetime: Lifetime;
-  readonly #frameWatch: FrameWatch;
+  #frameWatch: FrameWatch | undefined;
   readonly #reception: Reception;
   /** Rings when the first of the deadlines has passed that callers gave. */
-  readonly #deadlines: Alarm;
-  readonly #streamWriter: ConnectionStreamWriter;
+  #deadlines: Alarm | undefined;
+  #streamWriter: ConnectionStreamWriter | undefined;
+  #data: Map<unknown, unknown> | undefined;
   /** What the client lets each stream send before it grants more. */
   #peerStreamWindowBytes = 0;
   #protocol: ServerProtocol;
@@ -82,34 +81,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const { settings, clock } = host;
     this.transport = transport;
     this.#host = host;
-    this.#reception = new Reception({
-      settings,
-      transport,
-      place,
-      hookFailed: (message) => {
-        host.logger.error(`${this.peer}: ${message}`);
-      },
-      refused: (reason, why) => {
-        host.refused(reason, this, why);
-      },
-      welcome: (hello, id, isLate) => {
-        this.#welcome(hello, id);
-        if (isLate) this.#upgradeNow();
-      },
-      refuse: (id, error) => {
-        writeRefusal(this.#connection.output, id, error);
-        this.#sayFarewell(error);
-      },
-    });
+    this.#reception = new Reception(this, settings, place);
     this.#lifetime = new Lifetime(settings, clock, this);
-    this.#frameWatch = new FrameWatch(clock, settings.partialFrameTimeoutMs, (bytes) => {
-      this.#frameLate(bytes);
-    });
     this.#connection = new Connection({ ...settings, transport, clock }, this);
-    this.#deadlines = new Alarm(clock, () => {
-      this.#expire();
-    });
-    this.#streamWriter = new ConnectionStreamWriter(this.#connection, () => this.#protocol);
     this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
       ...settings,
       maxFrameBytes: firstFrameBytes(settings),
@@ -122,6 +96,11 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   start(): void {
     this.#lifetime.begin();
     this.#connection.start();
+  }
+
+  /** Free for handlers: state that lives as long as the connection. */
+  get data(): Map<unknown, unknown> {
+    return (this.#data ??= new Map());
   }
 
   /** Address of the client. */
@@ -186,7 +165,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       return;
     }
     const { partialBytes } = this.#protocol;
-    if (partialBytes > 0 || this.#frameWatch.isMidFrame) this.#frameWatch.arrived(partialBytes, chunk.length);
+    if (partialBytes > 0 || this.#frameWatch?.isMidFrame === true) this.#watchFrame(partialBytes, chunk.length);
     // Any frame counts, also a heartbeat, of which no sink hears, and one that waits for an async deserializer.
     if (
       this.#connection.state === 'opening' &&
@@ -209,8 +188,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const { logger } = this.#host;
     this.#lifetime.end();
     this.#reception.close();
-    this.#frameWatch.stop();
-    this.#deadlines.clear();
+    this.#frameWatch?.stop();
+    this.#deadlines?.clear();
     this.#protocol.closed();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
@@ -270,7 +249,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const streamWindowBytes = isStreaming ? settings.streamWindowBytes : undefined;
     const call = new ServerCall(this, this, { id, pattern, data, metadata, expiresAt, streamWindowBytes });
     this.#calls.set(id, call);
-    if (expiresAt !== undefined) this.#deadlines.setAt(expiresAt);
+    if (expiresAt !== undefined) this.#ringAt(expiresAt);
     dispatcher.request(call);
   }
 
@@ -342,6 +321,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   // What calls answer.
 
   openStream(call: ServerCall): OutgoingStream {
+    this.#streamWriter ??= new ConnectionStreamWriter(this.#connection, () => this.#protocol);
     return new OutgoingStream(call.id, this.#streamWriter, this.#peerStreamWindowBytes);
   }
 
@@ -387,6 +367,26 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     this.#abandoned += change;
   }
 
+  // What its reception decides.
+
+  hookFailed(message: string): void {
+    this.#host.logger.error(`${this.peer}: ${message}`);
+  }
+
+  refused(reason: RefusalReason, why: string): void {
+    this.#host.refused(reason, this, why);
+  }
+
+  welcome(hello: Hello, id: unknown, isLate: boolean): void {
+    this.#welcome(hello, id);
+    if (isLate) this.#upgradeNow();
+  }
+
+  turnAway(id: unknown, error: PooledTcpError): void {
+    writeRefusal(this.#connection.output, id, error);
+    this.#sayFarewell(error);
+  }
+
   // What its lifetime decides.
 
   get lastReadAt(): number {
@@ -418,6 +418,21 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     return Date.now() + time - this.#host.clock.now();
   }
 
+  #ringAt(at: number): void {
+    this.#deadlines ??= new Alarm(this.#host.clock, () => {
+      this.#expire();
+    });
+    this.#deadlines.setAt(at);
+  }
+
+  #watchFrame(partialBytes: number, chunkBytes: number): void {
+    const { clock, settings } = this.#host;
+    this.#frameWatch ??= new FrameWatch(clock, settings.partialFrameTimeoutMs, (bytes) => {
+      this.#frameLate(bytes);
+    });
+    this.#frameWatch.arrived(partialBytes, chunkBytes);
+  }
+
   /** Stops the calls whose callers have given up by now: they know it themselves, and are sent nothing. */
   #expire(): void {
     const now = this.#host.clock.now();
@@ -425,7 +440,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       const { expiresAt } = call;
       if (expiresAt === undefined || call.isStreaming) continue;
       if (expiresAt > now) {
-        this.#deadlines.setAt(expiresAt);
+        this.#ringAt(expiresAt);
         continue;
       }
       this.#forget(call);

@@ -20,7 +20,7 @@ const MAX_DEADLINE_MS = 0xffff_ffff;
 export class NativeClientProtocol extends NativeProtocol<ClientSink> implements ClientProtocol {
   readonly #maxPatterns: number;
   /** Numbers given to patterns on this connection; the server learns each with its first use. */
-  readonly #patterns = new Map<string, number>();
+  #patterns: Map<string, number> | undefined;
 
   constructor(writer: MessageWriter, sink: ClientSink, options: NativeClientOptions) {
     super(writer, sink, 'client', options);
@@ -49,12 +49,12 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
   }
 
   cancel(id: number): void {
-    this.fragments.drop(id);
+    this.encoder.fragments?.drop(id);
     this.encoder.writeNumber(TYPE.cancel, id);
   }
 
   isHeld(id: number): boolean {
-    return this.fragments.holds(id);
+    return this.encoder.fragments?.holds(id) === true;
   }
 
   /** @returns whether the message is kept back */
@@ -64,9 +64,10 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
     { route, data, metadata }: OutgoingMessage,
     { id, timeoutMs, onGone }: { readonly id?: number; readonly timeoutMs: number; readonly onGone?: () => void },
   ): boolean {
-    const known = this.#patterns.get(route);
+    const patterns = (this.#patterns ??= new Map());
+    const known = patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
-    const number = known ?? (this.#patterns.size < this.#maxPatterns ? this.#patterns.size + 1 : LITERAL_PATTERN);
+    const number = known ?? (patterns.size < this.#maxPatterns ? patterns.size + 1 : LITERAL_PATTERN);
     const metadataJson = metadata === undefined ? undefined : encodeMetadata(metadata);
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
@@ -92,7 +93,7 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
       onGone,
     );
     // Only now is it on its way: a message that threw has taught the server nothing.
-    if (spelled !== undefined && number !== LITERAL_PATTERN && !isKeptBack) this.#patterns.set(route, number);
+    if (spelled !== undefined && number !== LITERAL_PATTERN && !isKeptBack) patterns.set(route, number);
     return isKeptBack;
   }
 

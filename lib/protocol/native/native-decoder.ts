@@ -1,15 +1,18 @@
 import type { PooledTcpError } from '../../errors/pooled-tcp-error.js';
-import { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
+import type { LengthFieldLayout } from '../../framing/length-field-decoder.js';
 import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
 import { violation } from '../protocol.js';
 import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
 
+/** What a reader that has read nothing yet reads. */
+const NOTHING = Buffer.alloc(0);
+
 /** Reads the fields of one frame, front to back; every read checks that the bytes are there. */
 export class FrameReader {
   type = 0;
   flags = 0;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #start = 0;
   #position = 0;
   #end = 0;
@@ -104,23 +107,20 @@ export class FrameReader {
   }
 }
 
-/** Cuts a stream into native frames and presents each through one reused reader. */
-export function nativeDecoder(
-  maxFrameBytes: number,
-  payloads: PayloadDecoder,
-  onFrame: (frame: FrameReader) => void,
-): LengthFieldDecoder {
-  const reader = new FrameReader(payloads);
-  return new LengthFieldDecoder(
-    {
+/** Of each size that an option says: all connections of a server share one. */
+const layouts = new Map<number, LengthFieldLayout>();
+
+/** How native frames are cut out of a stream. */
+export function nativeLayout(maxFrameBytes: number): LengthFieldLayout {
+  let layout = layouts.get(maxFrameBytes);
+  if (layout === undefined) {
+    layout = {
       headerBytes: LENGTH_BYTES,
       strip: LENGTH_BYTES,
       maxFrameBytes,
       frameBytes: (bytes, at) => bytes.readUInt32BE(at) + LENGTH_BYTES,
-    },
-    (bytes, start, end) => {
-      reader.reset(bytes, start, end);
-      onFrame(reader);
-    },
-  );
+    };
+    layouts.set(maxFrameBytes, layout);
+  }
+  return layout;
 }

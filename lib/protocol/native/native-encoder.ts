@@ -1,9 +1,10 @@
+import type { Clock } from '../../common/clock.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { PayloadEncoder, PayloadScope } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { toJson } from '../json.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
-import { FRAGMENT_FROM_BYTES, type FragmentSender } from './fragment-sender.js';
+import { FRAGMENT_FROM_BYTES, FragmentSender } from './fragment-sender.js';
 import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.js';
 
 /** Text from this length on is encoded apart: reserving three bytes a character would waste the slab. */
@@ -25,7 +26,8 @@ type WriteFields = (slab: Buffer, at: number, isHeld: boolean) => number;
  */
 export class NativeEncoder {
   readonly #writer: MessageWriter;
-  readonly #fragments: FragmentSender;
+  readonly #clock: Clock;
+  #fragments: FragmentSender | undefined;
   readonly #maxFrameBytes: number;
   readonly #payloads: PayloadEncoder;
   /** Kind of the payload that was made last. */
@@ -33,14 +35,19 @@ export class NativeEncoder {
 
   constructor(
     writer: MessageWriter,
-    fragments: FragmentSender,
+    clock: Clock,
     maxFrameBytes: number,
     payloads: PayloadEncoder = jsonCodec.encoder(maxFrameBytes),
   ) {
     this.#writer = writer;
-    this.#fragments = fragments;
+    this.#clock = clock;
     this.#maxFrameBytes = maxFrameBytes;
     this.#payloads = payloads;
+  }
+
+  /** What large messages leave by; undefined before the first of them. */
+  get fragments(): FragmentSender | undefined {
+    return this.#fragments;
   }
 
   /**
@@ -61,12 +68,12 @@ export class NativeEncoder {
     id?: CallId,
     onGone?: () => void,
   ): number {
-    const isBehind = id !== undefined && this.#fragments.holds(id);
+    const isBehind = id !== undefined && this.#fragments?.holds(id) === true;
     // What is overtaken cannot build on what was written before it.
     const body = this.#body(data, HEAD_BYTES + fieldBytes, isBehind ? 'message' : 'connection');
     if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
       const message = assemble(type, flags | this.#kind, fieldBytes, fields, body);
-      this.#fragments.add(id, message, onGone);
+      this.#sender().add(id, message, onGone);
       return message.bytes;
     }
     const frameBytes = this.#put(type, flags | this.#kind, fieldBytes, fields, body);
@@ -87,8 +94,8 @@ export class NativeEncoder {
 
   /** Writes what {@link encodeNumber} made. Its bytes are held already, and no longer once they are in the output. */
   writeEncoded(id: CallId, message: EncodedMessage): void {
-    if (message.bytes >= FRAGMENT_FROM_BYTES || this.#fragments.holds(id)) {
-      this.#fragments.adopt(id, message);
+    if (message.bytes >= FRAGMENT_FROM_BYTES || this.#fragments?.holds(id) === true) {
+      this.#sender().adopt(id, message);
       return;
     }
     this.#writer.hold(-message.bytes);
@@ -101,6 +108,10 @@ export class NativeEncoder {
     const text = toJson(data);
     this.#check(HEAD_BYTES + Buffer.byteLength(text ?? ''));
     this.#put(type, PAYLOAD.json, 0, (_slab, at) => at, text);
+  }
+
+  #sender(): FragmentSender {
+    return (this.#fragments ??= new FragmentSender(this.#writer, this.#clock));
   }
 
   /** The payload, checked: with it the frame is no larger than the peer takes. Sets its kind. */

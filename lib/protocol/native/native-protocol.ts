@@ -1,15 +1,14 @@
 import type { Clock } from '../../common/clock.js';
 import { isErrorCode } from '../../errors/codes.js';
-import type { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
-import type { PayloadCodec } from '../codec.js';
+import { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
+import type { PayloadCodec, PayloadDecoder } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
 import type { CallId, EncodedMessage, GoawayNotice, MessageWriter } from '../messages.js';
 import { violation, type Protocol } from '../protocol.js';
 import { FRAGMENTS, TYPE } from './format.js';
 import { FragmentReceiver } from './fragment-receiver.js';
-import { FragmentSender } from './fragment-sender.js';
-import { nativeDecoder, type FrameReader } from './native-decoder.js';
+import { FrameReader, nativeLayout } from './native-decoder.js';
 import { NativeEncoder } from './native-encoder.js';
 import { readFailure, type StreamSink } from './stream-messages.js';
 
@@ -32,34 +31,41 @@ export interface NativeSink extends StreamSink {
   goaway(notice: GoawayNotice): void;
 }
 
-/** What both ends of the native protocol do alike: frames in and out, streams, and the connection itself. */
+/**
+ * What both ends of the native protocol do alike: frames in and out, streams, and the connection itself. An idle
+ * connection holds as little as it can: what only large messages need is made by the first of them.
+ */
 export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   readonly name = 'native';
   readonly hasCredit = true;
   protected readonly encoder: NativeEncoder;
-  protected readonly fragments: FragmentSender;
   protected readonly sink: S;
   readonly #end: 'client' | 'server';
   readonly #decoder: LengthFieldDecoder;
-  readonly #fragmentsIn: FragmentReceiver;
+  readonly #payloads: PayloadDecoder;
+  readonly #maxFrameBytes: number;
+  #fragmentsIn: FragmentReceiver | undefined;
+  /** Reads the frames of one chunk; kept longer, it would keep the chunk. */
+  #reader: FrameReader | undefined;
 
   /** @param end which this is, for errors */
   constructor(writer: MessageWriter, sink: S, end: 'client' | 'server', options: NativeOptions) {
     const { clock, maxFrameBytes, peerMaxFrameBytes, codec = jsonCodec } = options;
     this.sink = sink;
     this.#end = end;
-    this.fragments = new FragmentSender(writer, clock);
-    this.encoder = new NativeEncoder(writer, this.fragments, peerMaxFrameBytes, codec.encoder(peerMaxFrameBytes));
-    const payloads = codec.decoder();
-    const receive = (frame: FrameReader): void => {
-      this.receiveMessage(frame);
-    };
-    this.#decoder = nativeDecoder(maxFrameBytes, payloads, receive);
-    this.#fragmentsIn = new FragmentReceiver(maxFrameBytes, payloads, receive);
+    this.#maxFrameBytes = maxFrameBytes;
+    this.encoder = new NativeEncoder(writer, clock, peerMaxFrameBytes, codec.encoder(peerMaxFrameBytes));
+    this.#payloads = codec.decoder();
+    this.#decoder = new LengthFieldDecoder(nativeLayout(maxFrameBytes), (bytes, start, end) => {
+      const reader = (this.#reader ??= new FrameReader(this.#payloads));
+      reader.reset(bytes, start, end);
+      this.receiveMessage(reader);
+    });
   }
 
   receive(chunk: Buffer): void {
     this.#decoder.push(chunk);
+    this.#reader = undefined;
   }
 
   end(): void {
@@ -93,11 +99,11 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   }
 
   flush(): void {
-    this.fragments.flush();
+    this.encoder.fragments?.flush();
   }
 
   closed(): void {
-    this.fragments.closed();
+    this.encoder.fragments?.closed();
   }
 
   ping(token: number): void {
@@ -136,18 +142,25 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
       case TYPE.credit: {
         const id = frame.uint32();
         const bytes = frame.uint32();
-        if (id === FRAGMENTS) this.fragments.acknowledged(bytes);
+        if (id === FRAGMENTS) this.encoder.fragments?.acknowledged(bytes);
         else this.sink.credit(id, bytes);
         return;
       }
       case TYPE.fragment: {
-        const bytes = this.#fragmentsIn.receive(frame);
+        const bytes = this.#receiveFragment(frame);
         if (bytes > 0) this.credit(FRAGMENTS, bytes);
         return;
       }
       default:
         throw violation(`a message of type ${frame.type} sent to a ${this.#end}`);
     }
+  }
+
+  #receiveFragment(frame: FrameReader): number {
+    this.#fragmentsIn ??= new FragmentReceiver(this.#maxFrameBytes, this.#payloads, (message) => {
+      this.receiveMessage(message);
+    });
+    return this.#fragmentsIn.receive(frame);
   }
 }
 

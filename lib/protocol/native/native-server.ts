@@ -26,7 +26,7 @@ export class NativeServerProtocol extends NativeProtocol<ServerSink> implements 
 
   /** Nothing more of this call is sent; the client does not want it. */
   cancelled(id: CallId): void {
-    this.fragments.drop(id);
+    this.encoder.fragments?.drop(id);
   }
 
   failure(id: CallId, kind: FailureKind, error: unknown): void {

@@ -181,18 +181,19 @@ describe('the hello', () => {
     }
   });
 
-  it('takes an answer that comes byte by byte, with the first message behind it', async () => {
+  it('takes an answer that comes byte by byte, with the first messages behind it', async () => {
     const { opening, serverEnd, events } = connectByHand();
+    const pong = Buffer.from([0, 0, 0, 6, 9, 0, 0, 0, 0, 1]);
     const welcome = { version: 1, maxFrameBytes: 1_024, idleTimeoutMs: 0, maxPatterns: 10 };
     const goaway = Buffer.from('{"message":"bye"}');
     const head = Buffer.from([0, 0, 0, 2 + goaway.length, 10, 1]);
     const bytes = Buffer.concat([
       nestFrame({ id: 'pooled-tcp:hello', response: welcome, isDisposed: true }),
-      head,
-      goaway,
+      pong,
     ]);
     for (const byte of bytes) serverEnd.write([Buffer.from([byte])]);
     const connection = await opening;
+    for (const byte of Buffer.concat([head, goaway])) serverEnd.write([Buffer.from([byte])]);
     await settled();
     expect(connection.state).toBe('draining');
     expect(events.goaways).toEqual(['bye']);

@@ -134,25 +134,57 @@ describe('heartbeat', () => {
     expect(heartbeat.roundTripMs).toBe(30);
   });
 
-  it('probes at once, with one ping for all who ask, and resolves with the next byte', async () => {
+  it('probes at once, and resolves with the answer to its own ping: what the kernel still had is none', async () => {
     const { clock, heartbeat, pings } = setUp();
     const answers: string[] = [];
     void heartbeat.probe().then(() => answers.push('a'));
-    void heartbeat.probe().then(() => answers.push('b'));
     expect(pings).toHaveLength(1);
     clock.advance(10);
-    await settled();
-    expect(answers).toEqual([]);
+    void heartbeat.probe().then(() => answers.push('b'));
+    expect(pings).toHaveLength(2);
     heartbeat.onRead();
     await settled();
+    expect(answers).toEqual([]);
+    heartbeat.onPong(pings[0] ?? NaN);
+    await settled();
+    expect(answers).toEqual(['a']);
+    heartbeat.onPong(pings[1] ?? NaN);
+    await settled();
     expect(answers).toEqual(['a', 'b']);
+  });
+
+  it('takes the answer to the last of several pings for all of them, as from a peer that was behind', async () => {
+    const { heartbeat, pings } = setUp();
+    const probes = Promise.all([heartbeat.probe(), heartbeat.probe(), heartbeat.probe()]);
+    heartbeat.onPong(pings[2] ?? NaN);
+    await expect(probes).resolves.toHaveLength(3);
+  });
+
+  it('takes no answer to a ping that was never sent', async () => {
+    const { heartbeat, pings } = setUp();
+    let isAnswered = false;
+    void heartbeat.probe().then(() => (isAnswered = true));
+    for (const token of [(pings[0] ?? 0) + 1, 0, 2 ** 32 - 1, NaN]) heartbeat.onPong(token);
+    await settled();
+    expect(isAnswered).toBe(false);
+  });
+
+  it('finds a silent peer in time, however often it is probed meanwhile', () => {
+    const { clock, heartbeat, silences } = setUp();
+    heartbeat.start();
+    clock.advance(INTERVAL_MS);
+    for (let i = 0; i < 8; i++) {
+      void heartbeat.probe();
+      clock.advance(TIMEOUT_MS / 8);
+    }
+    expect(silences).toEqual([INTERVAL_MS + TIMEOUT_MS]);
   });
 
   it('probes without settings, and then needs no timer', async () => {
     const { clock, heartbeat, pings } = setUp(false);
     heartbeat.start();
     const probe = heartbeat.probe();
-    heartbeat.onRead();
+    heartbeat.onPong(pings[0] ?? NaN);
     await probe;
     expect(pings).toHaveLength(1);
     expect(clock.pending).toBe(0);
