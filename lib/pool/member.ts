@@ -41,8 +41,11 @@ export class Member<R> implements Linked<Member<R>> {
   overdueAt = Infinity;
   /** Whether a call has come through: until then, its loss counts as a failed dial. */
   isProven = false;
-  /** When another was lost, and this one may have been lost with it: not lent before a later sign of life. */
-  doubtedAt: number | undefined = undefined;
+  /**
+   * Another was lost, and this one may have been lost with it: not lent before it has answered. That bytes of it
+   * are read is no sign: a dead peer may have sent them before.
+   */
+  isDoubted = false;
   /** The question that was put to it last while in doubt: an earlier one may be answered from before the loss. */
   question: Promise<void> | undefined = undefined;
   /** When it was last known to work: created, released or validated. */

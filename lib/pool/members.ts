@@ -99,7 +99,7 @@ export class Members<R> {
       this.#idle.remove(member);
       member.move(as);
       member.isReserved = false;
-      member.doubtedAt = undefined;
+      member.isDoubted = false;
     }
     member.inFlight += 1;
   }
@@ -195,9 +195,8 @@ export class Members<R> {
    */
   doubtAll(): void {
     if (this.#factory.validate === undefined) return;
-    const now = this.#clock.now();
     for (const member of this.#all) {
-      member.doubtedAt = now;
+      member.isDoubted = true;
       if (member.state === 'active' && this.slots > 1) this.#askInUse(member);
     }
   }
@@ -223,7 +222,7 @@ export class Members<R> {
       // Answered before, or lost meanwhile.
       if (!this.#endValidation(member)) return;
       if (isAlive) {
-        member.doubtedAt = undefined;
+        member.isDoubted = false;
         this.#settle(member);
       } else {
         this.drop(member, 'invalid');
@@ -270,7 +269,7 @@ export class Members<R> {
       () => {
         if (member.state === 'gone' || member.question !== question) return;
         member.question = undefined;
-        member.doubtedAt = undefined;
+        member.isDoubted = false;
         this.#options.answered();
       },
       () => {
@@ -311,7 +310,7 @@ export class Members<R> {
   }
 
   #isDoubtful(member: Member<R>): boolean {
-    return member.doubtedAt !== undefined && this.#aliveAt(member) <= member.doubtedAt;
+    return member.isDoubted;
   }
 
   #aliveAt({ resource }: Member<R>): number {

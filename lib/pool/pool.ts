@@ -353,7 +353,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
     if (isHealthy) this.#members.giveBack(member);
     else this.#members.drop(member, 'discarded');
     // Whoever waits needs another in its place, or this one asked first.
-    if ((member.state as MemberState) === 'gone' || member.doubtedAt !== undefined) {
+    if ((member.state as MemberState) === 'gone' || member.isDoubted) {
       this.pump();
       return;
     }
