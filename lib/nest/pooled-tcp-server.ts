@@ -19,6 +19,7 @@ import { resolveServerOptions, type PooledTcpServerOptions, type ServerSettings 
 import { PooledTcpContext } from './pooled-tcp-context.js';
 import { PooledTcpStream } from './pooled-tcp-stream.js';
 import { reply } from './reply-stream.js';
+import { runEvent } from './run-event.js';
 
 /** Events of {@link PooledTcpServer.on}: those of the listening `net.Server`. */
 export type PooledTcpServerEvents = {
@@ -148,23 +149,41 @@ export class PooledTcpServer
   }
 
   /** An event arrived. */
-  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined): void {
+  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined, ended: () => void): void {
     const text = this.getPatternAsString(pattern);
+    const handler = this.getHandlerByPattern(text);
+    if (handler === null) {
+      // Any peer can bring this about, and as often as it likes.
+      this.#server.boundedLog.warn('no event handler', `there is no handler of event '${text.slice(0, 200)}'`);
+      ended();
+      return;
+    }
     const context = new PooledTcpContext(session, text, metadata, undefined);
-    this.handleEvent(text, { pattern: text, data }, context).catch((error: unknown) => {
-      this.logger.error(`the handler of event '${text}' failed: ${describeCause(error)}`);
-    });
+    const run = async (): Promise<void> => {
+      try {
+        await runEvent(handler, data, context);
+      } catch (error) {
+        this.logger.error(`the handler of event '${text}' failed: ${describeCause(error)}`);
+      }
+      ended();
+      this.#processed(context);
+    };
+    if (!this.#hasProcessingHooks) {
+      void run();
+      return;
+    }
+    try {
+      this.onProcessingStartHook(this.transportId, context, run);
+    } catch (error) {
+      this.logger.error(`the processing start hook threw: ${describeCause(error)}`);
+      ended();
+    }
   }
 
   /** Nest's own instrumentation points: the start hook decides when the handler runs. A defect in one is its own. */
   #runWithHooks(handler: MessageHandler, call: ServerCall, context: PooledTcpContext): void {
     const finished = (): void => {
-      try {
-        const endHook = this.onProcessingEndHook as typeof this.onProcessingEndHook | undefined;
-        endHook?.(this.transportId, context);
-      } catch (error) {
-        this.logger.error(`the processing end hook threw: ${describeCause(error)}`);
-      }
+      this.#processed(context);
     };
     try {
       this.onProcessingStartHook(this.transportId, context, () =>
@@ -173,6 +192,15 @@ export class PooledTcpServer
     } catch (error) {
       this.logger.error(`the processing start hook threw: ${describeCause(error)}`);
       this.#fail(call, error);
+    }
+  }
+
+  #processed(context: PooledTcpContext): void {
+    try {
+      const endHook = this.onProcessingEndHook as typeof this.onProcessingEndHook | undefined;
+      endHook?.(this.transportId, context);
+    } catch (error) {
+      this.logger.error(`the processing end hook threw: ${describeCause(error)}`);
     }
   }
 

@@ -47,10 +47,19 @@ export interface ClientProtocol extends Protocol {
   isHeld(id: number): boolean;
 }
 
+/** A message of which only a part has come. */
+export interface PartialMessage {
+  /** Which of the connection's messages it is, so that two can be told apart. */
+  readonly number: number;
+  readonly bytes: number;
+}
+
 /** The server's side: requests in, replies out. Methods that write throw before any byte is written. */
 export interface ServerProtocol extends Protocol {
   /** Bytes that have arrived of a frame which is not whole yet; 0 between frames. */
   readonly partialBytes: number;
+  /** The message that is coming in fragments; undefined where none is, or the wire has none. */
+  readonly partialMessage?: PartialMessage | undefined;
   /** The client has cancelled the call: what is kept back of its answers is dropped. */
   cancelled(id: CallId): void;
   response(id: CallId, data: unknown): void;

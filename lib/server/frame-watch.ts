@@ -35,15 +35,17 @@ export class FrameWatch {
    *
    * @param partialBytes of the frame that is unfinished now; 0 for none
    * @param chunkBytes that arrived
+   * @returns whether it is the frame that was unfinished before
    */
-  arrived(partialBytes: number, chunkBytes: number): void {
+  arrived(partialBytes: number, chunkBytes: number): boolean {
     const isSameFrame = this.#partialBytes > 0 && partialBytes === this.#partialBytes + chunkBytes;
     this.#partialBytes = partialBytes;
-    if (partialBytes === 0 || this.#timeoutMs === 0) return;
-    if (isSameFrame && partialBytes - this.#stepBytes < STEP_BYTES) return;
+    if (partialBytes === 0 || this.#timeoutMs === 0) return isSameFrame;
+    if (isSameFrame && partialBytes - this.#stepBytes < STEP_BYTES) return true;
     this.#stepAt = this.#clock.now();
     this.#stepBytes = partialBytes;
     if (this.#timer === undefined) this.#arm(this.#timeoutMs);
+    return isSameFrame;
   }
 
   stop(): void {

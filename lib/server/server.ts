@@ -8,6 +8,7 @@ import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import { Admission, type Place } from './admission.js';
 import { BoundedLog } from './bounded-log.js';
 import type { ClientAddress } from './client-address.js';
+import { PartialBudget } from './partial-budget.js';
 import { Listener } from './listener.js';
 import { LoopDelay } from './loop-delay.js';
 import { Refusals, type RefusalReason } from './refusals.js';
@@ -45,6 +46,8 @@ export interface ServerStats {
   readonly refusedBy: Readonly<Record<RefusalReason, number>>;
   /** Calls refused, since start, because the server had too many in flight or its event loop was late. */
   readonly shed: number;
+  /** Events dropped, since start, because as many calls and events as allowed were at work. */
+  readonly droppedEvents: number;
 }
 
 /** Listens, keeps the sessions and their limits, and drains them. Knows nothing of Nest. */
@@ -55,6 +58,7 @@ export class TcpServer implements SessionHost {
   readonly dispatcher: Dispatcher;
   readonly random: () => number;
   readonly boundedLog: BoundedLog;
+  readonly partialBudget: PartialBudget;
   readonly #listener: Listener;
   readonly #refusals: Refusals;
   readonly #loopDelay: LoopDelay;
@@ -65,6 +69,8 @@ export class TcpServer implements SessionHost {
   #inFlight = 0;
   #accepted = 0;
   #shed = 0;
+  #events = 0;
+  #droppedEvents = 0;
   #closing: Promise<void> | undefined;
   #drained: Deferred | undefined;
   #giveUpListening: ((why: string) => void) | undefined;
@@ -76,6 +82,7 @@ export class TcpServer implements SessionHost {
     this.dispatcher = dependencies.dispatcher;
     this.random = dependencies.random ?? Math.random;
     this.boundedLog = new BoundedLog(this.logger, this.clock);
+    this.partialBudget = new PartialBudget(settings.maxPartialBytes);
     this.#loopDelay = new LoopDelay(this.clock, settings.maxEventLoopDelayMs);
     this.#refusals = new Refusals(this.boundedLog);
     this.#listener = new Listener(settings, {
@@ -108,6 +115,7 @@ export class TcpServer implements SessionHost {
       refused: this.#refusals.total,
       refusedBy: this.#refusals.byReason,
       shed: this.#shed,
+      droppedEvents: this.#droppedEvents,
     });
   }
 
@@ -207,11 +215,11 @@ export class TcpServer implements SessionHost {
 
   admitCall(): string | undefined {
     const { maxInFlight, maxEventLoopDelayMs } = this.settings;
-    const isFull = this.#inFlight >= maxInFlight;
+    const isFull = this.#isFull;
     if (isFull || (maxEventLoopDelayMs > 0 && this.#loopDelay.isTooLate)) {
       this.#shed += 1;
       return isFull
-        ? `the server has ${maxInFlight} calls in flight, as many as maxInFlight allows`
+        ? `the server has ${maxInFlight} calls and events in flight, as many as maxInFlight allows`
         : `the event loop of the server is late by more than maxEventLoopDelayMs (${maxEventLoopDelayMs})`;
     }
     this.#inFlight += 1;
@@ -220,6 +228,26 @@ export class TcpServer implements SessionHost {
 
   callEnded(): void {
     this.#inFlight -= 1;
+  }
+
+  admitEvent(): string | undefined {
+    if (this.#isFull)
+      return `the server has ${this.settings.maxInFlight} calls and events in flight, as many as maxInFlight allows`;
+    this.#events += 1;
+    return undefined;
+  }
+
+  eventEnded(): void {
+    this.#events -= 1;
+  }
+
+  eventDropped(session: Session, why: string): void {
+    this.#droppedEvents += 1;
+    this.boundedLog.warn('events', `dropped an event of ${session.peer}: ${why}`);
+  }
+
+  get #isFull(): boolean {
+    return this.#inFlight + this.#events >= this.settings.maxInFlight;
   }
 
   refused(reason: RefusalReason, session: Session, why: string): void {

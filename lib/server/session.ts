@@ -17,9 +17,10 @@ import type { ProtocolName, ServerProtocol } from '../protocol/protocol.js';
 import type { Place } from './admission.js';
 import { MAX_UNAUTHENTICATED_BYTES, type Principal } from './authentication.js';
 import type { BoundedLog } from './bounded-log.js';
-import { FrameWatch } from './frame-watch.js';
+import { Intake } from './intake.js';
 import { Lifetime, type Mortal } from './lifetime.js';
 import { earlyBytes, Reception, type ReceptionHost } from './reception.js';
+import type { PartialBudget } from './partial-budget.js';
 import type { RefusalReason } from './refusals.js';
 import { ServerCall, type CallReplies } from './server-call.js';
 import type { ServerSettings } from './settings.js';
@@ -27,7 +28,8 @@ import type { ServerSettings } from './settings.js';
 /** Where requests go. Must not throw. */
 export interface Dispatcher {
   request(call: ServerCall): void;
-  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined): void;
+  /** @param ended to be called once what handles the event is done; more calls do no harm */
+  event(session: Session, pattern: unknown, data: unknown, metadata: Metadata | undefined, ended: () => void): void;
 }
 
 /** What a session needs of its server. */
@@ -38,11 +40,18 @@ export interface SessionHost {
   /** For warnings that a peer can bring about. */
   readonly boundedLog: BoundedLog;
   readonly dispatcher: Dispatcher;
+  /** Of messages that have not come whole. */
+  readonly partialBudget: PartialBudget;
   /** From 0 to 1, for what must not happen to all connections at once. */
   readonly random: () => number;
   /** Takes one of the server's slots for calls. @returns why there is none, where there is none */
   admitCall(): string | undefined;
   callEnded(): void;
+  /** Takes a slot for an event. @returns why it is to be dropped, where it is */
+  admitEvent(): string | undefined;
+  eventEnded(): void;
+  /** An event was dropped. */
+  eventDropped(session: Session, why: string): void;
   /** The client is refused, for a reason that shows only in what it says. */
   refused(reason: RefusalReason, session: Session, why: string): void;
   closed(session: Session): void;
@@ -61,7 +70,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   readonly #connection: Connection;
   readonly #calls = new Map<CallId, ServerCall>();
   readonly #lifetime: Lifetime;
-  #frameWatch: FrameWatch | undefined;
+  #intake: Intake | undefined;
   readonly #reception: Reception;
   /** Rings when the first of the deadlines has passed that callers gave. */
   #deadlines: Alarm | undefined;
@@ -74,6 +83,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   #drainReason = 'the connection is closing';
   /** Handlers that go on although their calls were given up. */
   #abandoned = 0;
+  /** Events whose handlers are at work. */
+  #events = 0;
   /** Pongs are not queued for a peer that does not read: it gets the last of them once it does. */
   #owedPong: number | undefined;
 
@@ -164,8 +175,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       this.#refuse(error);
       return;
     }
-    const { partialBytes } = this.#protocol;
-    if (partialBytes > 0 || this.#frameWatch?.isMidFrame === true) this.#watchFrame(partialBytes, chunk.length);
+    const { partialBytes, partialMessage } = this.#protocol;
+    if (partialBytes > 0 || partialMessage !== undefined || this.#intake?.isMidMessage === true)
+      this.#watchIntake(chunk.length);
     // Any frame counts, also a heartbeat, of which no sink hears, and one that waits for an async deserializer.
     if (
       this.#connection.state === 'opening' &&
@@ -188,7 +200,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const { logger } = this.#host;
     this.#lifetime.end();
     this.#reception.close();
-    this.#frameWatch?.stop();
+    this.#intake?.stop();
     this.#deadlines?.clear();
     this.#protocol.closed();
     const calls = [...this.#calls.values()];
@@ -226,12 +238,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       return;
     }
     // A handler that goes on after its call was cancelled still counts: cancelling is no way to start more of them.
-    const running = this.#calls.size + this.#abandoned;
+    const running = this.#running;
     if (running >= settings.maxInFlightPerConnection) {
       this.#protocol.failure(
         id,
         'overloaded',
-        `the connection has ${running} calls in flight, as many as maxInFlightPerConnection allows`,
+        `the connection has ${running} calls and events in flight, as many as maxInFlightPerConnection allows`,
       );
       return;
     }
@@ -257,7 +269,25 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const denial = this.#denial;
     if (denial !== undefined) throw denial;
     this.#lifetime.used();
-    this.#host.dispatcher.event(this, pattern, data, metadata);
+    const { settings, dispatcher } = this.#host;
+    const running = this.#running;
+    const why =
+      running >= settings.maxInFlightPerConnection
+        ? `the connection has ${running} calls and events in flight, as many as maxInFlightPerConnection allows`
+        : this.#host.admitEvent();
+    if (why !== undefined) {
+      // It has no answer. To stop reading instead would hold up replies, cancels and heartbeats behind it.
+      this.#host.eventDropped(this, why);
+      return;
+    }
+    this.#events += 1;
+    let isOver = false;
+    dispatcher.event(this, pattern, data, metadata, () => {
+      if (isOver) return;
+      isOver = true;
+      this.#events -= 1;
+      this.#host.eventEnded();
+    });
   }
 
   cancel(id: CallId): void {
@@ -425,12 +455,27 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     this.#deadlines.setAt(at);
   }
 
-  #watchFrame(partialBytes: number, chunkBytes: number): void {
-    const { clock, settings } = this.#host;
-    this.#frameWatch ??= new FrameWatch(clock, settings.partialFrameTimeoutMs, (bytes) => {
-      this.#frameLate(bytes);
+  /** What the connection's handlers are at, those of calls that were given up included. */
+  get #running(): number {
+    return this.#calls.size + this.#abandoned + this.#events;
+  }
+
+  #watchIntake(chunkBytes: number): void {
+    const { clock, settings, partialBudget } = this.#host;
+    this.#intake ??= new Intake({
+      clock,
+      timeoutMs: settings.partialFrameTimeoutMs,
+      budget: partialBudget,
+      late: (what, bytes) => {
+        this.#messageLate(what, bytes);
+      },
+      overBudget: () => {
+        const { maxPartialBytes } = settings;
+        const what = `has been at its message for the longest time, and unfinished messages of all clients take more than maxPartialBytes (${maxPartialBytes})`;
+        this.#refuse(this.#error('PTCP_SERVER_OVERLOADED', what));
+      },
     });
-    this.#frameWatch.arrived(partialBytes, chunkBytes);
+    this.#intake.arrived(this.#protocol.partialBytes, this.#protocol.partialMessage, chunkBytes);
   }
 
   /** Stops the calls whose callers have given up by now: they know it themselves, and are sent nothing. */
@@ -545,9 +590,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     return this.#reception.denial(this.#protocol.name);
   }
 
-  #frameLate(bytes: number): void {
+  #messageLate(message: string, bytes: number): void {
     const { partialFrameTimeoutMs } = this.#host.settings;
-    const what = `sent ${bytes} bytes of a frame and did not go on within ${partialFrameTimeoutMs} ms`;
+    const what = `sent ${bytes} bytes of ${message} and did not go on within ${partialFrameTimeoutMs} ms`;
     this.#refuse(this.#error('PTCP_FRAME_TIMEOUT', what));
   }
 
@@ -573,6 +618,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
 
   #sayFarewell(reason: PooledTcpError): void {
     this.#reception.close();
+    this.#intake?.stop();
     this.#lifetime.farewell(() => {
       this.#connection.destroy(reason);
     });

@@ -1,5 +1,6 @@
 import type { TlsOptions } from 'node:tls';
 import {
+  bytes,
   conflict,
   duration,
   groupOrFalse,
@@ -63,10 +64,15 @@ export interface PooledTcpServerOptions extends WireOptions {
   readonly maxConnectionsPerHost?: number | undefined;
   /** Connections at once of one principal, see `authenticate`; 0 for any number. Default 0. */
   readonly maxConnectionsPerPrincipal?: number | undefined;
-  /** Calls in flight on one connection; further ones are refused, unsent. Default 16 384. */
+  /** Calls in flight and events at work on one connection; further calls are refused, unsent, further events dropped. Default 16 384. */
   readonly maxInFlightPerConnection?: number | undefined;
-  /** Calls in flight on the server; further ones are refused, unsent. Default 65 536. */
+  /** Calls in flight and events at work on the server; further calls are refused, unsent, further events dropped. Default 65 536. */
   readonly maxInFlight?: number | undefined;
+  /**
+   * Bytes of messages that have not come whole, on all connections together; beyond it the one that has been at it for
+   * the longest time is closed. Default 256 MiB.
+   */
+  readonly maxPartialBytes?: number | undefined;
   /** New calls are refused, unsent, while the event loop is late by more than this; 0 for never. Default 0. */
   readonly maxEventLoopDelayMs?: number | undefined;
 }
@@ -91,6 +97,7 @@ export interface ServerSettings extends WireSettings {
   maxConnectionsPerPrincipal: number;
   maxInFlightPerConnection: number;
   maxInFlight: number;
+  maxPartialBytes: number;
   maxEventLoopDelayMs: number;
 }
 
@@ -164,12 +171,17 @@ export const serverRules: OptionRules<ServerSettings> = {
   maxInFlightPerConnection: integer({
     default: 16_384,
     min: 1,
-    text: 'Calls in flight on one connection, cancelled ones whose handlers go on included; further ones are refused, unsent.',
+    text: 'Calls in flight on one connection, cancelled ones whose handlers go on and events at work included; further calls are refused, unsent, and further events dropped.',
   }),
   maxInFlight: integer({
     default: 65_536,
     min: 1,
-    text: 'Calls in flight on the server; further ones are refused, unsent.',
+    text: 'Calls in flight and events at work on the server; further calls are refused, unsent, and further events dropped.',
+  }),
+  maxPartialBytes: bytes({
+    default: 256 * 1024 * 1024,
+    min: 1024,
+    text: 'Bytes of messages that have not come whole, on all connections together: each may hold one of `maxFrameBytes`, and thousands of them are more than there is memory. Beyond it the connection that has been at its message for the longest time is closed with `PTCP_SERVER_OVERLOADED`; a single message may always come.',
   }),
   maxEventLoopDelayMs: duration({
     default: 0,

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
+import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { concat, NEVER, of, type Observable } from 'rxjs';
 import { nestJson, type PooledTcpServerOptions } from '../../lib/index.js';
 import { Scope, type RunningPooledServer } from '../support/nest-app.js';
 import { nestFrame, RawPeer, until } from '../support/sockets.js';
@@ -9,7 +10,7 @@ import { nestFrame, RawPeer, until } from '../support/sockets.js';
 const scope = new Scope();
 const HELLO = nestFrame({ pattern: 'pooled-tcp:hello', id: 'h', data: { versions: [1], maxFrameBytes: 8_388_608 } });
 /** Message types of the native protocol, as docs/PROTOCOL.md numbers them. */
-const TYPE = { request: 1, cancel: 7, ping: 8, credit: 12, fragment: 13 } as const;
+const TYPE = { request: 1, event: 2, cancel: 7, ping: 8, credit: 12, fragment: 13 } as const;
 let started = 0;
 let letGo: (() => void)[] = [];
 
@@ -28,6 +29,22 @@ class TargetController {
         resolve(1);
       });
     });
+  }
+
+  @EventPattern('noted')
+  noted(@Payload() data: unknown): Promise<unknown> {
+    started += 1;
+    return new Promise((resolve) => {
+      letGo.push(() => {
+        resolve(data);
+      });
+    });
+  }
+
+  @EventPattern('noted in a stream')
+  notedInStream(@Payload() data: unknown): Observable<unknown> {
+    started += 1;
+    return concat(NEVER, of(data));
   }
 
   @MessagePattern('large')
@@ -225,6 +242,53 @@ describe('a hostile peer costs itself its connection at most, while others’ ca
       await until(() => peer.text.includes('maxInFlightPerConnection'));
       expect(started).toBe(50);
       peer.socket.destroy();
+      await until(() => strategy.stats().connections === 1);
+    });
+  });
+
+  it.each(['noted', 'noted in a stream'])(
+    'an event flood starts no more handlers than maxInFlightPerConnection, and the rest is dropped and counted: %s',
+    async (pattern) => {
+      await whileOthersCall({ maxInFlightPerConnection: 50 }, async ({ port, strategy }) => {
+        const peer = await native(port);
+        const event = frame(TYPE.event, 0x10, u16(0), u16(pattern.length), Buffer.from(pattern));
+        await flood(peer, () => Buffer.concat(Array.from({ length: 100 }, () => event)), 100);
+        await until(() => strategy.stats().droppedEvents === 10_000 - 50);
+        expect(started).toBe(50);
+        // The connection goes on, and what has ended makes room.
+        for (const end of letGo.splice(0, 5)) end();
+        peer.send(request(1, 'echo'));
+        if (pattern === 'noted') await until(() => peer.text.length > 100);
+        peer.socket.destroy();
+        await until(() => strategy.stats().connections === 1);
+      });
+    },
+  );
+
+  it('a message that trickles in fragments is closed with PTCP_FRAME_TIMEOUT', async () => {
+    await whileOthersCall({ partialFrameTimeoutMs: 100 }, async ({ port }) => {
+      const peer = await native(port);
+      peer.send(frame(TYPE.fragment, 0x12, u32(1_000_000), u16(1)));
+      while (!peer.socket.destroyed) {
+        peer.send(frame(TYPE.fragment, 2, Buffer.alloc(1)));
+        await nextTurn();
+      }
+      expect(peer.text).toContain('PTCP_FRAME_TIMEOUT');
+    });
+  });
+
+  it('many large messages that never become whole take no more than maxPartialBytes', async () => {
+    await whileOthersCall({ maxPartialBytes: 4 * 1024 * 1024 }, async ({ port, strategy }) => {
+      const peers = await Promise.all(Array.from({ length: 20 }, () => RawPeer.connect(port)));
+      const part = Buffer.concat([Buffer.from('8000000#'), Buffer.alloc(1024 * 1024, 0x20)]);
+      for (const peer of peers) {
+        peer.send(part);
+      }
+      // At most four of them have room.
+      const told = (): number => peers.filter(({ text }) => text.includes('PTCP_SERVER_OVERLOADED')).length;
+      await until(() => told() >= 16);
+      expect(strategy.stats().connections).toBeGreaterThan(4);
+      for (const { socket } of peers) socket.destroy();
       await until(() => strategy.stats().connections === 1);
     });
   });

@@ -1,22 +1,38 @@
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { Accumulator } from '../../framing/accumulator.js';
 import type { PayloadDecoder } from '../codec.js';
-import { violation } from '../protocol.js';
+import { violation, type PartialMessage } from '../protocol.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, TYPE } from './format.js';
 import { FrameReader } from './native-decoder.js';
 
 /** Puts messages together that come in fragments: one at a time, as they are sent. */
-export class FragmentReceiver {
+export class FragmentReceiver implements PartialMessage {
   readonly #maxFrameBytes: number;
   readonly #payloads: PayloadDecoder;
   readonly #onMessage: (message: FrameReader) => void;
   readonly #collected = new Accumulator();
   #total = 0;
+  #begun = 0;
 
   constructor(maxFrameBytes: number, payloads: PayloadDecoder, onMessage: (message: FrameReader) => void) {
     this.#maxFrameBytes = maxFrameBytes;
     this.#payloads = payloads;
     this.#onMessage = onMessage;
+  }
+
+  /** Whether a message has begun and is not whole. */
+  get isMidMessage(): boolean {
+    return this.#total > 0;
+  }
+
+  /** How many messages have begun. */
+  get number(): number {
+    return this.#begun;
+  }
+
+  /** What has come of the one that is not whole. */
+  get bytes(): number {
+    return this.#collected.length;
   }
 
   /**
@@ -57,6 +73,7 @@ export class FragmentReceiver {
         `a message of ${total + LENGTH_BYTES} bytes in fragments is larger than maxFrameBytes (${this.#maxFrameBytes})`,
       );
     this.#total = total;
+    this.#begun += 1;
     this.#collected.expect(total);
   }
 

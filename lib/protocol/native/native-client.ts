@@ -64,7 +64,7 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
     { route, data, metadata }: OutgoingMessage,
     { id, timeoutMs, onGone }: { readonly id?: number; readonly timeoutMs: number; readonly onGone?: () => void },
   ): boolean {
-    const patterns = (this.#patterns ??= new Map());
+    const patterns = (this.#patterns ??= new Map<string, number>());
     const known = patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
     const number = known ?? (patterns.size < this.#maxPatterns ? patterns.size + 1 : LITERAL_PATTERN);

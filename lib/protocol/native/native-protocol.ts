@@ -5,7 +5,7 @@ import type { PayloadCodec, PayloadDecoder } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
 import type { CallId, EncodedMessage, GoawayNotice, MessageWriter } from '../messages.js';
-import { violation, type Protocol } from '../protocol.js';
+import { violation, type PartialMessage, type Protocol } from '../protocol.js';
 import { FRAGMENTS, TYPE } from './format.js';
 import { FragmentReceiver } from './fragment-receiver.js';
 import { FrameReader, nativeLayout } from './native-decoder.js';
@@ -74,6 +74,10 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
 
   get partialBytes(): number {
     return this.#decoder.partialBytes;
+  }
+
+  get partialMessage(): PartialMessage | undefined {
+    return this.#fragmentsIn?.isMidMessage === true ? this.#fragmentsIn : undefined;
   }
 
   item(id: CallId, data: unknown): number {

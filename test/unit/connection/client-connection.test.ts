@@ -187,10 +187,7 @@ describe('the hello', () => {
     const welcome = { version: 1, maxFrameBytes: 1_024, idleTimeoutMs: 0, maxPatterns: 10 };
     const goaway = Buffer.from('{"message":"bye"}');
     const head = Buffer.from([0, 0, 0, 2 + goaway.length, 10, 1]);
-    const bytes = Buffer.concat([
-      nestFrame({ id: 'pooled-tcp:hello', response: welcome, isDisposed: true }),
-      pong,
-    ]);
+    const bytes = Buffer.concat([nestFrame({ id: 'pooled-tcp:hello', response: welcome, isDisposed: true }), pong]);
     for (const byte of bytes) serverEnd.write([Buffer.from([byte])]);
     const connection = await opening;
     for (const byte of Buffer.concat([head, goaway])) serverEnd.write([Buffer.from([byte])]);

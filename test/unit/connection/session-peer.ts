@@ -3,6 +3,7 @@ import { BoundedLog } from '../../../lib/server/bounded-log.js';
 import type { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
 import { HELLO_PATTERN } from '../../../lib/protocol/hello.js';
 import type { ServerCall } from '../../../lib/server/server-call.js';
+import { PartialBudget } from '../../../lib/server/partial-budget.js';
 import type { RefusalReason } from '../../../lib/server/refusals.js';
 import { Session, type Dispatcher, type SessionHost } from '../../../lib/server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions } from '../../../lib/server/settings.js';
@@ -17,12 +18,15 @@ export class SessionPeer implements SessionHost {
   readonly boundedLog: BoundedLog;
   readonly random = (): number => 0.5;
   readonly calls: ServerCall[] = [];
-  readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
+  readonly events: { readonly pattern: unknown; readonly data: unknown; readonly ended: () => void }[] = [];
+  readonly droppedEvents: string[] = [];
+  readonly partialBudget: PartialBudget;
   readonly sessions: Session[] = [];
   /** What happens with a call, instead of keeping it for the test. */
   onCall: ((call: ServerCall) => void) | undefined;
   /** Calls begun and not over, as far as the server was told. */
   inFlight = 0;
+  endedEvents = 0;
   refusal: PooledTcpError | undefined;
   claimPrincipal: (id: string) => PooledTcpError | undefined = () => undefined;
   /** Why the server would refuse a call. */
@@ -38,8 +42,8 @@ export class SessionPeer implements SessionHost {
         this.onCall?.(call);
       }
     },
-    event: (_session, pattern, data) => {
-      this.events.push({ pattern, data });
+    event: (_session, pattern, data, _metadata, ended) => {
+      this.events.push({ pattern, data, ended });
     },
   };
 
@@ -47,6 +51,7 @@ export class SessionPeer implements SessionHost {
     this.clock = clock;
     this.boundedLog = new BoundedLog(this.logger, clock);
     this.settings = resolveServerOptions({ firstFrameTimeoutMs: 0, idleTimeoutMs: 0, heartbeat: false, ...options });
+    this.partialBudget = new PartialBudget(this.settings.maxPartialBytes);
   }
 
   /** Accepts a connection; returns the client's end and the server's. */
@@ -74,6 +79,18 @@ export class SessionPeer implements SessionHost {
 
   callEnded(): void {
     this.inFlight -= 1;
+  }
+
+  admitEvent(): string | undefined {
+    return this.overload;
+  }
+
+  eventEnded(): void {
+    this.endedEvents += 1;
+  }
+
+  eventDropped(_session: Session, why: string): void {
+    this.droppedEvents.push(why);
   }
 
   refused(reason: RefusalReason): void {
