@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import { benchCluster } from './cluster/main.js';
+import { benchHostile } from './hostile/main.js';
 import { benchPool } from './pool/main.js';
 import { benchRpc } from './rpc/main.js';
 
@@ -8,6 +9,7 @@ const suites: Readonly<Record<string, (args: readonly string[]) => Promise<void>
   pool: benchPool,
   cluster: benchCluster,
   rpc: benchRpc,
+  hostile: benchHostile,
 };
 
 const [name, ...args] = process.argv.slice(2);

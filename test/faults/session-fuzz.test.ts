@@ -25,9 +25,9 @@ afterAll(() => {
   figures.print();
 });
 
-describe('whole sessions, mutated', () => {
+describe(`whole sessions, mutated (seed ${SEED})`, () => {
   it.each<FuzzTask['target']>(['server', 'client'])(
-    `do not crash or hang a %s, seed ${SEED}, and calls on other connections are answered rightly`,
+    'do not crash or hang a %s, and calls on other connections are answered rightly',
     async (target) => {
       const task: FuzzTask = { target, seed: SEED, durationMs: DURATION_MS };
       const run = await AppProcess.start<FuzzReport>({ app: 'session-fuzz', args: [JSON.stringify(task)] });
