@@ -53,6 +53,10 @@ class DelimiterDecoder implements FrameDecoder {
     this.#onFrame = onFrame;
   }
 
+  get partialBytes(): number {
+    return this.#partial.length;
+  }
+
   push(chunk: Buffer): void {
     // The delimiter may begin in what came before: search from there, and nothing twice.
     const overlap = Math.min(this.#partial.length, this.#end.length - 1);
@@ -63,7 +67,13 @@ class DelimiterDecoder implements FrameDecoder {
     for (;;) {
       const at = bytes.indexOf(this.#end, searchFrom);
       const frameBytes = (at === -1 ? bytes.length - (this.#end.length - 1) : at) - start;
-      if (frameBytes > this.#maxFrameBytes) throw tooLarge(frameBytes, this.#maxFrameBytes);
+      if (frameBytes > this.#maxFrameBytes) {
+        throw tooLarge(
+          frameBytes,
+          this.#maxFrameBytes,
+          `; it begins with ${bytes.toString('hex', start, start + SHOWN_BYTES)}`,
+        );
+      }
       if (at === -1) break;
       const frame = Buffer.from(bytes.subarray(start, at));
       start = at + this.#end.length;
@@ -80,14 +90,17 @@ class DelimiterDecoder implements FrameDecoder {
     if (this.#partial.length === 0) return;
     throw new PooledTcpError(
       'PTCP_FRAME_MALFORMED',
-      `the stream ended after ${this.#partial.length} bytes without a delimiter`,
+      `the stream ended after ${this.#partial.length} bytes without a delimiter: ${this.#partial.view.toString('hex', 0, SHOWN_BYTES)}`,
     );
   }
 }
 
-function tooLarge(frameBytes: number, maxFrameBytes: number): PooledTcpError {
+/** As much of a frame as an error quotes. */
+const SHOWN_BYTES = 32;
+
+function tooLarge(frameBytes: number, maxFrameBytes: number, which = ''): PooledTcpError {
   return new PooledTcpError(
     'PTCP_FRAME_TOO_LARGE',
-    `a frame of ${frameBytes} bytes or more is larger than maxFrameBytes (${maxFrameBytes})`,
+    `a frame of ${frameBytes} bytes or more is larger than maxFrameBytes (${maxFrameBytes})${which}`,
   );
 }

@@ -8,6 +8,8 @@ export interface Framing {
   encode(payload: Buffer): Buffer[];
   /** A decoder for one connection; `onFrame` gets the payload of each whole frame, in order. */
   createDecoder(onFrame: (frame: Buffer) => void): FrameDecoder;
+  /** A frame is over only when the peer ends the stream: there is one for each connection. Default false. */
+  readonly endsWithStream?: boolean | undefined;
 }
 
 export interface FrameDecoder {
@@ -25,6 +27,11 @@ export interface FrameDecoder {
    * @throws PooledTcpError `PTCP_FRAME_MALFORMED` when a frame was cut short
    */
   end?(): void;
+  /**
+   * Bytes that have arrived of a frame which is not whole yet; 0 between frames. A server watches by it that a frame
+   * which has begun goes on. Left out, it is estimated.
+   */
+  readonly partialBytes?: number | undefined;
 }
 
 /** Dubbo's payload limit; larger frames are refused unless the option says otherwise. */

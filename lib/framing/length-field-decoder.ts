@@ -87,7 +87,7 @@ export class LengthFieldDecoder implements FrameDecoder {
     if (frameBytes > maxFrameBytes) {
       throw new PooledTcpError(
         'PTCP_FRAME_TOO_LARGE',
-        `a frame of ${frameBytes} bytes is larger than maxFrameBytes (${maxFrameBytes})`,
+        `a frame of ${frameBytes} bytes is larger than maxFrameBytes (${maxFrameBytes}); its header is ${from.toString('hex', at, at + headerBytes)}`,
       );
     }
     if (frameBytes < headerBytes) {

@@ -33,6 +33,11 @@ export interface LengthFieldSettings extends LengthCodecSettings {
   includesHeader: boolean;
   /** Bytes dropped from the front of a decoded frame. Default: up to and with the field. */
   strip: number | undefined;
+  /**
+   * The bytes that stand before the field in every frame, such as a magic number; only where `strip` drops them. A frame
+   * that begins otherwise is refused. Default: none.
+   */
+  prefix: Buffer | undefined;
   /** Largest frame, header included, in bytes. Default 8 MiB. */
   maxFrameBytes: number;
 }
@@ -61,15 +66,19 @@ const rules: OptionRules<LengthFieldSettings> = {
         ? (value as number)
         : refuse(path, value, 'a whole number, 0 or more'),
   ),
+  prefix: rule<Buffer | undefined>(
+    { default: undefined, allowed: 'a Buffer', text: 'The bytes before the field, where `strip` drops them.' },
+    (value, path) => (Buffer.isBuffer(value) ? Buffer.from(value) : refuse(path, value, 'a Buffer')),
+  ),
   maxFrameBytes: bytes({ default: DEFAULT_MAX_FRAME_BYTES, min: 1, text: 'Largest frame, header included.' }),
 };
 
 /**
  * Frames announced by a length field.
  *
- * `encode` writes the field and the payload. Where bytes stand before the field (`offset`), or where `strip`
- * keeps the header in the decoded frame, the payload given to `encode` must itself begin with those bytes,
- * and the field inside it is filled in: what the decoder yields can be given back to the encoder.
+ * `encode` writes the field and the payload. Where `strip: 0` keeps the header in the decoded frame, the payload given to
+ * `encode` must itself begin with a header, and the field inside it is filled in: what the decoder yields can be given
+ * back to the encoder. Bytes before the field (`offset`) that are stripped must be the same in every frame: `prefix`.
  *
  * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN` or `PTCP_OPTION_CONFLICT`
  * @example
@@ -77,11 +86,12 @@ const rules: OptionRules<LengthFieldSettings> = {
  * lengthField({ size: 2 })                                  // two bytes, big endian, then the payload
  * lengthField({ size: 4, encoding: 'ascii' })               // '0005hello'
  * lengthField({ size: 4, includesHeader: true, strip: 0 })  // CMPP: the total length leads, header kept
+ * lengthField({ offset: 2, size: 2, strip: 4, prefix: Buffer.from('CAFE', 'hex') })  // a magic number, then the length
  * ```
  */
 export function lengthField(options: LengthFieldOptions = {}): Framing {
   const settings = resolveOptions(rules, options, 'lengthField');
-  const { offset, size, adjustment, maxFrameBytes } = settings;
+  const { offset, size, adjustment, maxFrameBytes, prefix } = settings;
   const codec = lengthCodec(settings);
   const headerBytes = offset + size;
   const strip = settings.strip ?? headerBytes;
@@ -90,20 +100,32 @@ export function lengthField(options: LengthFieldOptions = {}): Framing {
     strip,
     maxFrameBytes,
     frameBytes: (from, at) => {
+      if (prefix !== undefined && prefix.compare(from, at, at + offset) !== 0) {
+        throw new PooledTcpError(
+          'PTCP_FRAME_MALFORMED',
+          `a frame begins with ${prefix.toString('hex')}, got the bytes ${from.toString('hex', at, at + headerBytes)}`,
+        );
+      }
       const value = codec.read(from, at + offset);
       return value + adjustment + (settings.includesHeader ? 0 : headerBytes);
     },
   };
   const kept = Math.max(headerBytes - strip, 0);
   if (strip > headerBytes) conflict(`lengthField.strip (${strip}) is greater than the header (${headerBytes} bytes)`);
-  if (offset > 0 && strip > 0) {
+  if (offset > 0 && strip > 0 && prefix === undefined) {
     conflict(
-      `lengthField.offset (${offset}) needs strip: 0, or encode() could not restore the ${offset} bytes before the field`,
+      `lengthField.offset (${offset}) needs strip: 0, or prefix, or encode() could not restore the ${offset} bytes before the field`,
     );
   }
   if (strip < headerBytes && strip > 0) {
-    conflict(`lengthField.strip (${strip}) cuts through the length field; use 0 or ${headerBytes}`);
+    conflict(`lengthField.strip (${strip}) cuts through the header; use 0 or ${headerBytes}`);
   }
+  if (prefix !== undefined && strip === 0)
+    conflict('lengthField.prefix fills in what strip drops; with strip: 0 the payload carries these bytes itself');
+  if (prefix !== undefined && prefix.length !== offset)
+    conflict(
+      `lengthField.prefix has ${prefix.length} bytes and lengthField.offset is ${offset}; they must be the same`,
+    );
 
   return {
     encode(payload) {
@@ -125,6 +147,7 @@ export function lengthField(options: LengthFieldOptions = {}): Framing {
       }
       const header = Buffer.alloc(headerBytes);
       if (kept > 0) payload.copy(header, 0, 0, headerBytes);
+      prefix?.copy(header);
       codec.write(header, offset, value);
       return [header, kept > 0 ? payload.subarray(headerBytes) : payload];
     },

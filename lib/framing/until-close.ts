@@ -26,6 +26,7 @@ export function untilClose(options: OptionsOf<UntilCloseSettings> = {}): Framing
     );
   };
   return {
+    endsWithStream: true,
     encode(payload) {
       check(payload.length);
       return [payload];
@@ -33,6 +34,9 @@ export function untilClose(options: OptionsOf<UntilCloseSettings> = {}): Framing
     createDecoder(onFrame) {
       const partial = new Accumulator();
       return {
+        get partialBytes() {
+          return partial.length;
+        },
         push(chunk) {
           check(partial.length + chunk.length);
           partial.append(chunk);

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { PooledTcpError } from '../../lib/errors/pooled-tcp-error.js';
 import { delimiter } from '../../lib/framing/delimiter.js';
+import { fixedLength } from '../../lib/framing/fixed-length.js';
 import type { Framing } from '../../lib/framing/framing.js';
 import { lengthField, type LengthFieldOptions } from '../../lib/framing/length-field.js';
 import { nestFrame } from '../../lib/framing/nest-frame.js';
@@ -64,6 +65,66 @@ describe('any framing, however the stream is cut', () => {
     );
   });
 
+  it('lengthField with a prefix yields what was encoded, and refuses any other beginning', () => {
+    const magic = fc.uint8Array({ minLength: 1, maxLength: 6 }).map((array) => Buffer.from(array));
+    fc.assert(
+      fc.property(
+        layouts,
+        magic,
+        fc.array(bytes, { minLength: 1, maxLength: 12 }),
+        cuts,
+        (options, prefix, sent, sizes) => {
+          const framing = lengthField({ ...options, offset: prefix.length, prefix });
+          const stream = encodeAll(framing, sent);
+          expectSame(decodeAll(framing, chunksOf(stream, sizes)), sent);
+
+          stream[0] = (prefix[0] ?? 0) ^ 1;
+          expect(outcome(framing, chunksOf(stream, sizes))).toEqual({ frames: [], error: 'PTCP_FRAME_MALFORMED' });
+        },
+      ),
+    );
+  });
+
+  it('fixedLength yields what was encoded', () => {
+    const sized = fc.integer({ min: 1, max: 40 }).chain((size) =>
+      fc.record({
+        size: fc.constant(size),
+        sent: fc.array(
+          fc.uint8Array({ minLength: size, maxLength: size }).map((array) => Buffer.from(array)),
+          { maxLength: 12 },
+        ),
+      }),
+    );
+    fc.assert(
+      fc.property(sized, cuts, ({ size, sent }, sizes) => {
+        const framing = fixedLength(size);
+        expectSame(decodeAll(framing, chunksOf(encodeAll(framing, sent), sizes)), sent);
+      }),
+    );
+  });
+
+  it('each says how much of a frame has begun, 0 between frames, whatever the cut', () => {
+    const framings = [lengthField({ size: 2 }), fixedLength(7), delimiter('\r\n'), untilClose()];
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...framings),
+        fc.array(fc.constant(Buffer.from('payload')), { maxLength: 5 }),
+        cuts,
+        (framing, sent, sizes) => {
+          let frames = 0;
+          let emitted = 0;
+          const decoder = framing.createDecoder(() => (frames += 1));
+          for (const chunk of chunksOf(encodeAll(framing, sent), sizes)) {
+            decoder.push(chunk);
+            emitted += chunk.length;
+            const whole = framing.encode(Buffer.from('payload')).reduce((sum, { length }) => sum + length, 0);
+            expect(decoder.partialBytes).toBe(emitted - frames * whole);
+          }
+        },
+      ),
+    );
+  });
+
   it('delimiter yields what was encoded, whatever the delimiter', () => {
     const letters = fc.array(fc.constantFrom(0x61, 0x62), { maxLength: 10 }).map((array) => Buffer.from(array));
     const mark = fc.array(fc.constantFrom(0x61, 0x62, 0x0a), { minLength: 1, maxLength: 4 });
@@ -101,6 +162,7 @@ describe('any framing, however the stream is cut', () => {
       lengthField({ size: 1, maxFrameBytes: 64 }),
       lengthField({ size: 2, encoding: 'ascii', maxFrameBytes: 64 }),
       lengthField({ size: 1, encoding: 'bcd', includesHeader: true, maxFrameBytes: 64 }),
+      fixedLength(5),
       delimiter('\n', { maxFrameBytes: 64 }),
       untilClose({ maxFrameBytes: 64 }),
       nestFrame(64),

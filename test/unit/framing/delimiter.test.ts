@@ -58,7 +58,9 @@ describe('delimiter', () => {
       }),
     ).toMatchObject({
       code: 'PTCP_FRAME_TOO_LARGE',
-      message: 'a frame of 7 bytes or more is larger than maxFrameBytes (5)',
+      message: expect.stringMatching(
+        /^a frame of 7 bytes or more is larger than maxFrameBytes \(5\); it begins with .*3637$/,
+      ) as unknown,
     });
   });
 
@@ -73,7 +75,7 @@ describe('delimiter', () => {
   it('reports a stream that ends inside a frame', () => {
     expect(thrownBy(() => decodeAll(delimiter('\n'), [Buffer.from('a\nbcd')]))).toMatchObject({
       code: 'PTCP_FRAME_MALFORMED',
-      message: 'the stream ended after 3 bytes without a delimiter',
+      message: expect.stringMatching(/^the stream ended after 3 bytes without a delimiter: [0-9a-f]{6}$/) as unknown,
     });
   });
 

@@ -15,7 +15,7 @@ describe('a length field that announces nonsense', () => {
   it('refuses a frame that is too large as soon as its header is there', () => {
     expect(decodeError({ maxFrameBytes: 100 }, '00000061')).toMatchObject({
       code: 'PTCP_FRAME_TOO_LARGE',
-      message: 'a frame of 101 bytes is larger than maxFrameBytes (100)',
+      message: 'a frame of 101 bytes is larger than maxFrameBytes (100); its header is 00000061',
     });
     expect(decodeError({ size: 8 }, '001f ffff ffff ffff').code).toBe('PTCP_FRAME_TOO_LARGE');
     expect(decodeError({ size: 10, encoding: 'ascii' }, '39393939393939393939').code).toBe('PTCP_FRAME_TOO_LARGE');
@@ -133,9 +133,21 @@ describe('options of lengthField', () => {
     [{ strip: -1 }, 'PTCP_OPTION_INVALID', 'lengthField.strip (-1) must be a whole number, 0 or more'],
     [{ lenght: 4 }, 'PTCP_OPTION_UNKNOWN', 'lengthField.lenght is not an option'],
     [{ size: 2, strip: 3 }, 'PTCP_OPTION_CONFLICT', 'lengthField.strip (3) is greater than the header (2 bytes)'],
-    [{ size: 2, strip: 1 }, 'PTCP_OPTION_CONFLICT', 'lengthField.strip (1) cuts through the length field; use 0 or 2'],
+    [{ size: 2, strip: 1 }, 'PTCP_OPTION_CONFLICT', 'lengthField.strip (1) cuts through the header; use 0 or 2'],
     [{ offset: 2, size: 2 }, 'PTCP_OPTION_CONFLICT', 'lengthField.offset (2) needs strip: 0'],
     [{ offset: 2, size: 2, strip: 2 }, 'PTCP_OPTION_CONFLICT', 'lengthField.offset (2) needs strip: 0'],
+    [{ offset: 2, size: 2, strip: 4 }, 'PTCP_OPTION_CONFLICT', 'lengthField.offset (2) needs strip: 0, or prefix'],
+    [{ prefix: 'CAFE' }, 'PTCP_OPTION_INVALID', "lengthField.prefix ('CAFE') must be a Buffer"],
+    [
+      { offset: 2, size: 2, strip: 4, prefix: Buffer.from('x') },
+      'PTCP_OPTION_CONFLICT',
+      'lengthField.prefix has 1 bytes and lengthField.offset is 2',
+    ],
+    [
+      { offset: 2, size: 2, strip: 0, prefix: Buffer.from('xx') },
+      'PTCP_OPTION_CONFLICT',
+      'with strip: 0 the payload carries these bytes itself',
+    ],
   ])('refuse %j', (options, code, message) => {
     const error = thrownBy(() => lengthField(options));
 
