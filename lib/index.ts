@@ -16,6 +16,7 @@ export type { WireOptions, WireSettings } from './connection/wire-settings.js';
 export { ERROR_CODES, type PooledTcpErrorCode } from './errors/codes.js';
 export { PooledTcpError, type PooledTcpErrorDetails } from './errors/pooled-tcp-error.js';
 export { delimiter, type DelimiterSettings } from './framing/delimiter.js';
+export { fixedLength } from './framing/fixed-length.js';
 export type { FrameDecoder, Framing } from './framing/framing.js';
 export { lengthField, type LengthFieldOptions, type LengthFieldSettings } from './framing/length-field.js';
 export { untilClose, type UntilCloseSettings } from './framing/until-close.js';
@@ -35,6 +36,18 @@ export type { AcquireLeaseOptions, RequestOptions } from './nest/request-options
 export { getPoolToken } from './nest/tokens.js';
 export type { PoolMode, PoolOptions, PoolSettings, Prewarm } from './pool/settings.js';
 export type { CloseReason, PoolCounters, PoolGauges } from './pool/stats.js';
+export type { CodecOption } from './protocol/codec-rule.js';
+export type {
+  DecodedMessage,
+  ForeignConnection,
+  ForeignHeartbeat,
+  ForeignId,
+  ForeignMessage,
+  ForeignMessageKind,
+  ForeignPush,
+  ForeignSession,
+  MessageCodec,
+} from './protocol/foreign/message-codec.js';
 export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.js';
 export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
 export type { ProtocolOption } from './protocol/protocol-rule.js';

@@ -3,12 +3,14 @@ import { parseEndpoint } from '../cluster/endpoint-address.js';
 import { systemClock, type Clock } from '../common/clock.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import type { ClientConnection } from '../connection/client-connection.js';
+import { foreignOf } from '../connection/foreign-settings.js';
 import { socketConnector, type Connector } from '../connection/connector.js';
 import type { PooledTcpErrorCode } from '../errors/codes.js';
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
 import type { PoolSettings } from '../pool/settings.js';
 import { sumGauges } from '../pool/stats.js';
+import { Correlation } from '../protocol/foreign/correlation.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import { outcomeOfFailure } from './call-outcome.js';
 import {
@@ -67,7 +69,7 @@ export class Client implements ConnectionSource {
   readonly #clock: Clock;
   readonly #logger: DiagnosticLogger;
   readonly #deadlines: CallDeadlines;
-  #limits: Pick<PoolSettings, 'min' | 'max'>;
+  #limits: Pick<PoolSettings, 'min' | 'max' | 'maxInFlight'>;
   #requests = 0;
   #failures = 0;
   #retries = 0;
@@ -97,7 +99,7 @@ export class Client implements ConnectionSource {
   constructor(settings: ClientSettings, events: ClientEvents, dependencies: ClientDependencies) {
     const { clock = systemClock, logger } = dependencies;
     this.settings = settings;
-    this.#limits = Object.freeze({ min: settings.pool.min, max: settings.pool.max });
+    this.#limits = Object.freeze(limitsOf(settings.pool));
     this.#clock = clock;
     this.#deadlines = new CallDeadlines(clock);
     const { retry } = settings;
@@ -107,6 +109,7 @@ export class Client implements ConnectionSource {
     this.#logger = logger;
     const read = dependencies.readLocalPorts ?? readLocalPorts;
     this.#ports = new PortWatches({ pool: settings.name, clock, logger, read });
+    const correlation = this.#correlation();
     const connector = dependencies.connector ?? socketConnector(settings.keepAlive);
     this.#cluster = new Cluster({
       name: settings.name,
@@ -125,7 +128,7 @@ export class Client implements ConnectionSource {
           connector,
           connectTimeoutMs: settings.pool.connectTimeoutMs,
           idleTimeoutMs: settings.pool.idleTimeoutMs,
-          connection: { ...settings, clock, logger, isForOneCall: settings.pool.mode === 'short' },
+          connection: { ...settings, clock, logger, correlation, isForOneCall: settings.pool.mode === 'short' },
           connections: this.#connections,
           ports: this.#ports,
           destroyReason: () => this.#destroyReason,
@@ -168,6 +171,20 @@ export class Client implements ConnectionSource {
     this.#budget?.requested(call.startedAt);
     call.start();
     return call;
+  }
+
+  /** How replies of a foreign peer find their calls; undefined where the protocol is one of ours. */
+  #correlation(): Correlation | undefined {
+    const { name, pool } = this.settings;
+    const foreign = foreignOf(this.settings);
+    if (foreign === undefined) return undefined;
+    return new Correlation(foreign.codec, () => {
+      // The codec did not say so: a connection takes one call at a time, and the pool has to know.
+      if (pool.mode !== 'shared') return;
+      this.#logger.debug?.(`pool '${name}': the codec uses no ids, so a connection carries one call at a time`);
+      this.#limits = Object.freeze({ ...this.#limits, maxInFlight: 1 });
+      this.#cluster.setLimits(this.#limits);
+    });
   }
 
   #hedge(
@@ -239,12 +256,16 @@ export class Client implements ConnectionSource {
 
   /** Most and fewest connections to each endpoint, from now on. */
   get limits(): Pick<PoolSettings, 'min' | 'max'> {
-    return this.#limits;
+    const { min, max } = this.#limits;
+    return { min, max };
   }
 
   /** @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_UNKNOWN`, `PTCP_OPTION_CONFLICT` */
   setLimits(limits: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
-    this.#limits = resolveLimits(limits, { ...this.settings.pool, ...this.#limits });
+    this.#limits = Object.freeze({
+      ...this.#limits,
+      ...resolveLimits(limits, { ...this.settings.pool, ...this.#limits }),
+    });
     this.#cluster.setLimits(this.#limits);
   }
 
@@ -321,6 +342,8 @@ export class Client implements ConnectionSource {
       this.destroy();
     }, drainTimeoutMs);
     await this.#cluster.close();
+    // A foreign protocol may have a goodbye of its own.
+    for (const { goodbye } of [...this.#connections]) await goodbye;
     this.#clock.clearTimeout(timer);
     this.#deadlines.clear();
   }
@@ -394,4 +417,8 @@ export class Client implements ConnectionSource {
       .map(({ roundTripMs }) => roundTripMs);
     return measured.find((roundTripMs) => roundTripMs !== undefined) ?? null;
   }
+}
+
+function limitsOf({ min, max, maxInFlight }: PoolSettings): Pick<PoolSettings, 'min' | 'max' | 'maxInFlight'> {
+  return { min, max, maxInFlight };
 }

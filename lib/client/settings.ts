@@ -25,6 +25,7 @@ import {
 } from './retry-settings.js';
 import { staticEndpoints, type EndpointResolver } from '../cluster/resolver.js';
 import { credentialsRule, type Credentials, type CredentialsOption } from '../connection/credentials.js';
+import { foreignOf } from '../connection/foreign-settings.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { completePool, poolRules, verifyPool, type PoolOptions, type PoolSettings } from '../pool/settings.js';
 
@@ -158,7 +159,8 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   verifyEjection(rest.ejection);
   if (rest.hedge !== false && rest.retry === false)
     conflict('retry: false leaves no budget for hedge; leave retry out, or set retry.attempts to 0');
-  const protocol = protocolOf(rest);
+  const protocol = protocolOf(rest, options);
+  const pool = poolOf(rest, options);
   if (rest.credentials !== undefined && protocol === 'nest-json') {
     conflict(
       'credentials go with the hello, which the stock Nest wire does not have; leave out protocol: nestJson(), serializer and deserializer',
@@ -166,9 +168,38 @@ export function resolveClientOptions(options: PooledTcpClientOptions): ClientSet
   }
   return Object.freeze({
     ...rest,
+    pool,
     protocol,
     resolver: resolveEndpoints({ endpoints, host, port, tls: rest.tls }),
   });
+}
+
+/** What a foreign protocol means for the pool. */
+function poolOf(
+  settings: Pick<RawSettings, 'pool' | 'framing' | 'codec' | 'credentials'>,
+  options: PooledTcpClientOptions,
+): PoolSettings {
+  const { pool } = settings;
+  const foreign = foreignOf(settings);
+  if (foreign === undefined) return pool;
+  if (settings.credentials !== undefined) {
+    conflict(
+      'credentials go with the hello, which a foreign protocol does not have; log in with onConnect(connection) of the codec',
+    );
+  }
+  if (foreign.framing.endsWithStream === true && pool.mode !== 'short') {
+    conflict(
+      `framing: untilClose() ends a reply with its connection, and pool.mode '${pool.mode}' keeps connections; use pool.mode: 'short'`,
+    );
+  }
+  if (foreign.codec.correlation !== 'serial' || pool.mode !== 'shared') return pool;
+  const given = options.pool?.maxInFlight ?? 1;
+  if (given > 1) {
+    conflict(
+      `pool.maxInFlight (${given}) is more than the one call that a serial protocol takes on a connection; leave it out and raise pool.max, or give the codec ids`,
+    );
+  }
+  return Object.freeze({ ...pool, maxInFlight: 1 });
 }
 
 /**

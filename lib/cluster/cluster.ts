@@ -85,7 +85,7 @@ export class Cluster<R extends object> {
   #stopWatching: (() => void) | undefined;
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
   #isConnected = false;
-  #limits: Pick<PoolSettings, 'min' | 'max'>;
+  #limits: Pick<PoolSettings, 'min' | 'max'> & Partial<Pick<PoolSettings, 'maxInFlight'>>;
   #isSuspended = false;
 
   constructor(options: ClusterOptions<R>) {
@@ -217,7 +217,7 @@ export class Cluster<R extends object> {
   }
 
   /** Changes the limits of every pool, also of those that are still to come. */
-  setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
+  setLimits(limits: Pick<PoolSettings, 'min' | 'max'> & Partial<Pick<PoolSettings, 'maxInFlight'>>): void {
     this.#limits = limits;
     for (const { pool } of this.#endpoints) pool.setLimits(limits);
   }
@@ -334,11 +334,12 @@ export class Cluster<R extends object> {
   #createEndpoint(target: Target, place: EndpointPlace): Endpoint<R> {
     const { name, factory, pool: settings, backoff, clock, logger } = this.#options;
     const { address } = target;
+    const { min, max, maxInFlight = settings.maxInFlight } = this.#limits;
     const log = new EndpointLog(logger, name, address);
     const pool = new Pool<R>(factory(target), {
       label: `${address} (pool '${name}')`,
       sharedLabel: `any endpoint of pool '${name}'`,
-      settings: Object.freeze({ ...settings, min: this.#limits.min, max: this.#limits.max }),
+      settings: Object.freeze({ ...settings, min, max, maxInFlight }),
       backoff,
       clock,
       random: this.#random,

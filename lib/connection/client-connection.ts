@@ -10,15 +10,21 @@ import {
   type OutgoingMessage,
 } from '../protocol/messages.js';
 import type { CodecName } from '../protocol/codec.js';
-import { codecNamed, offeredCodecs, type CodecChoice } from '../protocol/codecs.js';
+import type { CodecOption } from '../protocol/codec-rule.js';
+import { codecNamed, offeredCodecs } from '../protocol/codecs.js';
 import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
 import { NestJsonClientProtocol } from '../protocol/nest-json-client.js';
+import type { ForeignClientProtocol } from '../protocol/foreign/foreign-client.js';
 import { NativeClientProtocol } from '../protocol/native/native-client.js';
+import type { Correlation } from '../protocol/foreign/correlation.js';
+import type { Framing } from '../framing/framing.js';
 import type { ClientProtocol, ProtocolName } from '../protocol/protocol.js';
 import type { Call } from './call.js';
 import { CallTable } from './call-table.js';
 import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
 import type { Credentials } from './credentials.js';
+import { foreignOf, payloadCodecOf } from './foreign-settings.js';
+import { login, openForeign } from './foreign-opening.js';
 import { HelloExchange } from './hello-exchange.js';
 import { IncomingWindow } from './incoming-window.js';
 import { OutgoingStream } from './outgoing-stream.js';
@@ -37,9 +43,13 @@ export interface ClientConnectionOptions {
   readonly serializer: PacketSerializer | undefined;
   readonly deserializer: PacketDeserializer | undefined;
   /** Default `json`. */
-  readonly codec?: CodecChoice | undefined;
+  readonly codec?: CodecOption | undefined;
   /** It is opened for one call, which shows soon enough whether the peer answers. Default false. */
   readonly isForOneCall?: boolean | undefined;
+  /** Of a foreign protocol, whose messages are those of `codec`. */
+  readonly framing?: Framing | undefined;
+  /** How its replies find their calls; shared by the connections of a client. */
+  readonly correlation?: Correlation | undefined;
   /** Who this client is; default: it does not say. */
   readonly credentials?: Credentials | undefined;
 }
@@ -74,6 +84,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #streamWriter: ConnectionStreamWriter | undefined;
   #codec: CodecName = 'json';
   #linger: Timer | undefined;
+  #goodbye: Promise<void> | undefined;
   /** Told when it closes, beside its pool. */
   #watchers: Set<(reason: PooledTcpError) => void> | undefined;
 
@@ -98,10 +109,14 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     const connection = new ClientConnection(transport, options, events);
     const onAbort = (): void => {
       connection.destroy(
-        new PooledTcpError('PTCP_HANDSHAKE_FAILED', `gave up waiting for ${transport.peer} to answer the hello`, {
-          peer: transport.peer,
-          cause: signal.reason,
-        }),
+        new PooledTcpError(
+          'PTCP_HANDSHAKE_FAILED',
+          `gave up waiting for ${transport.peer} to answer the ${connection.#opening}`,
+          {
+            peer: transport.peer,
+            cause: signal.reason,
+          },
+        ),
       );
     };
     signal.addEventListener('abort', onAbort);
@@ -226,6 +241,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   async probe(): Promise<void> {
     if (this.state === 'closed')
       throw new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} is not connected`, { peer: this.peer });
+    // Without a question to ask, an open connection is all there is to know.
+    if (this.#protocol?.hasHeartbeat === false) return;
     await this.#connection.heartbeat.probe();
   }
 
@@ -236,16 +253,45 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   /** Sends what waits to be sent, within a few seconds, then closes. Calls in flight fail. */
   close(): void {
+    if (this.#goodbye === undefined && this.#sayGoodbye() === undefined) this.#end();
+  }
+
+  /** Resolves once the protocol's own goodbye has been said, where it has one and {@link close} was called. */
+  get goodbye(): Promise<void> | undefined {
+    return this.#goodbye;
+  }
+
+  #sayGoodbye(): Promise<void> | undefined {
+    if (this.state !== 'ready' && this.state !== 'draining') return undefined;
+    this.drain();
+    const logout = this.#protocol?.logout?.();
+    if (logout === undefined) return undefined;
+    this.#startLinger();
+    this.#goodbye = logout
+      .catch((error: unknown) => {
+        this.#options.logger.debug?.(`${this.peer} did not take part in the logout: ${describeCause(error)}`);
+      })
+      .then(() => {
+        this.#end();
+      });
+    return this.#goodbye;
+  }
+
+  #end(): void {
     this.#protocol?.flush();
     this.#connection.flush();
     if (this.#connection.pendingBytes === 0) {
       this.#connection.destroy(this.#closedHere());
       return;
     }
+    this.#startLinger();
+    this.#connection.end();
+  }
+
+  #startLinger(): void {
     this.#linger ??= this.#options.clock.setTimeout(() => {
       this.#connection.destroy(this.#closedHere());
     }, LINGER_MS);
-    this.#connection.end();
   }
 
   /** Closes at once; calls in flight fail with the reason. */
@@ -265,7 +311,8 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   sendPing(token: number): void {
-    this.#protocol?.ping(token);
+    if (this.#protocol?.mayPing === false) this.#connection.heartbeat.postpone();
+    else this.#protocol?.ping(token);
   }
 
   closed(reason: PooledTcpError): void {
@@ -275,7 +322,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       reason.code === 'PTCP_CONNECTION_LOST'
         ? new PooledTcpError(
             'PTCP_HANDSHAKE_FAILED',
-            `${this.peer} accepted the connection and closed it before the hello was done`,
+            `${this.peer} accepted the connection and closed it before the ${this.#opening} was done`,
             { peer: this.peer, cause: reason.cause },
           )
         : reason,
@@ -359,7 +406,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
       this.destroy(
         new PooledTcpError(
           'PTCP_HANDSHAKE_FAILED',
-          `${this.peer} said goodbye right after the hello: ${notice.message}`,
+          `${this.peer} said goodbye during or right after the ${this.#opening}: ${notice.message}`,
           {
             peer: this.peer,
           },
@@ -375,8 +422,18 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     this.#options.logger.warn(`dropped a message from ${this.peer}: ${error.message} (${error.code})`);
   }
 
+  /** What has to be done before the connection carries calls. */
+  get #opening(): string {
+    return this.#options.framing === undefined ? 'hello' : 'login';
+  }
+
   #open(): void {
     const { protocol } = this.#options;
+    const foreign = foreignOf(this.#options);
+    if (foreign !== undefined) {
+      this.#logIn(openForeign(this.#connection, this, foreign, this.#options));
+      return;
+    }
     if (protocol === 'nest-json') {
       this.#speakNestJson();
       this.#connection.start();
@@ -407,9 +464,22 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     );
   }
 
+  #logIn(protocol: ForeignClientProtocol): void {
+    this.#protocol = protocol;
+    this.#connection.start();
+    login(protocol, this.peer).then(
+      () => {
+        this.#becomeReady();
+      },
+      (error: unknown) => {
+        this.destroy(error as PooledTcpError);
+      },
+    );
+  }
+
   #sayHello(credentials: unknown): void {
     const { protocol, maxFrameBytes, streamWindowBytes, clock } = this.#options;
-    const codecs = offeredCodecs(this.#options.codec ?? 'json');
+    const codecs = offeredCodecs(payloadCodecOf(this.#options.codec));
     const hello = { maxFrameBytes, streamWindowBytes, codecs, credentials };
     this.#hello = new HelloExchange(this.#connection, hello, (answer, rest) => {
       this.#hello = undefined;
@@ -454,7 +524,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   #becomeReady(): void {
-    if (!this.#connection.ready(true)) return;
+    if (!this.#connection.ready(this.#protocol?.hasHeartbeat === true)) return;
     this.#opened?.resolve();
     this.#opened = undefined;
   }

@@ -111,6 +111,11 @@ export class Heartbeat {
     this.#lastReadAt = this.#clock.now();
   }
 
+  /** Called from `ping`: the question cannot be put now, and has not been. */
+  postpone(): void {
+    this.#pingedAt = undefined;
+  }
+
   onPong(token: number): void {
     this.#answer(token);
     if (token !== this.#timedToken || this.#pingedAt === undefined) return;

@@ -1,9 +1,10 @@
 import { bytes, conflict, duration, groupOrFalse, withMethods, type OptionRules } from '../common/options.js';
-import { DEFAULT_MAX_FRAME_BYTES } from '../framing/framing.js';
+import { DEFAULT_MAX_FRAME_BYTES, type Framing } from '../framing/framing.js';
 import type { PacketDeserializer, PacketSerializer } from '../protocol/nest-json.js';
-import { codecRule } from '../protocol/codec-rule.js';
-import type { CodecChoice } from '../protocol/codecs.js';
+import { codecRule, type CodecOption } from '../protocol/codec-rule.js';
+import type { ProtocolName } from '../protocol/protocol.js';
 import { protocolRule, type ProtocolOption } from '../protocol/protocol-rule.js';
+import { verifyForeign } from './foreign-settings.js';
 import { heartbeatRules, type HeartbeatOptions, type HeartbeatSettings } from './heartbeat.js';
 import { keepAliveRules, type KeepAliveOptions, type KeepAliveSettings } from './socket-transport.js';
 
@@ -12,11 +13,16 @@ export interface WireOptions {
   /** `'auto'` (default): native between our own ends, the stock Nest wire with others. Or `native()`, `nestJson()`. */
   readonly protocol?: ProtocolOption | undefined;
   /**
+   * How the frames of a foreign protocol are cut: `lengthField()`, `delimiter()`, `fixedLength()`, `untilClose()`, or one
+   * of your own. The messages in them are those of `codec`. Default: none, the protocol is one of ours.
+   */
+  readonly framing?: Framing | undefined;
+  /**
    * How payloads of the native protocol are encoded: `'json'`, `'msgpack'` (needs the package msgpackr at both ends),
    * or `'auto'`, MessagePack where both ends have the package. Default: `'json'` at a client, which is what decides,
-   * and `'auto'` at a server.
+   * and `'auto'` at a server. Beside `framing`: the messages of the foreign protocol; left out, a payload is a Buffer.
    */
-  readonly codec?: CodecChoice | undefined;
+  readonly codec?: CodecOption | undefined;
   /** How a silent peer is found out; false for not at all. */
   readonly heartbeat?: HeartbeatOptions | boolean | undefined;
   /** The kernel's own probes; false for none. */
@@ -37,8 +43,9 @@ export interface WireOptions {
 
 /** The same, resolved. */
 export interface WireSettings {
-  protocol: 'auto' | 'native' | 'nest-json';
-  codec: CodecChoice;
+  protocol: 'auto' | ProtocolName;
+  framing: Framing | undefined;
+  codec: CodecOption;
   heartbeat: HeartbeatSettings | false;
   keepAlive: KeepAliveSettings | false;
   maxFrameBytes: number;
@@ -53,12 +60,18 @@ export const wireRules: OptionRules<WireSettings> = {
   protocol: protocolRule(
     '`auto`: native between our own ends, the stock Nest wire with others, on the same port. Or only one: `native()`, `nestJson()`.',
   ),
+  framing: withMethods<Framing>({
+    default: undefined,
+    methods: ['encode', 'createDecoder'],
+    allowed: 'a framing, such as lengthField() or delimiter()',
+    text: 'How the frames of a foreign protocol are cut: `lengthField()`, `delimiter()`, `fixedLength()`, `untilClose()` or one of your own; `codec` says what is in them. See [foreign protocols](foreign-protocols.md).',
+  }),
   codec: codecRule({
     default: 'json',
-    text: 'How payloads of the native protocol are encoded. `msgpack` needs the package msgpackr at both ends; a server without it is spoken to in JSON, and the log says so. `auto`: MessagePack where both ends have the package. Raw Buffers are never encoded.',
+    text: 'How payloads of the native protocol are encoded. `msgpack` needs the package msgpackr at both ends; a server without it is spoken to in JSON, and the log says so. `auto`: MessagePack where both ends have the package. Raw Buffers are never encoded. Beside `framing`: an object with `encode(message)` and `decode(frame)`; without one a frame’s payload is the data, a Buffer.',
   }),
   heartbeat: groupOrFalse({
-    text: 'How a silent peer is found out. A server asks native clients only: a stock one would not answer.',
+    text: 'How a silent peer is found out. A server asks native clients only: a stock one would not answer. A foreign peer is asked where the codec has a heartbeat.',
     rules: heartbeatRules,
   }),
   keepAlive: groupOrFalse({ text: 'The kernel’s own probes of a silent connection.', rules: keepAliveRules }),
@@ -95,8 +108,14 @@ export const wireRules: OptionRules<WireSettings> = {
   }),
 };
 
-/** A serializer or deserializer shapes stock Nest packets, so it settles the protocol. */
-export function protocolOf(settings: WireSettings): WireSettings['protocol'] {
+/**
+ * A serializer or deserializer shapes stock Nest packets, so it settles the protocol; `framing` settles it, too.
+ *
+ * @param given what the user wrote
+ */
+export function protocolOf(settings: WireSettings, given: WireOptions): WireSettings['protocol'] {
+  verifyForeign(settings, given);
+  if (settings.framing !== undefined) return 'foreign';
   const protocol = protocolAsked(settings);
   if (protocol === 'nest-json' && settings.codec === 'msgpack') {
     const { serializer, deserializer } = settings;

@@ -293,7 +293,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   }
 
   /** Changes the limits; surplus idle connections are closed, missing ones dialled. */
-  setLimits(limits: Pick<PoolSettings, 'min' | 'max'>): void {
+  setLimits(limits: Pick<PoolSettings, 'min' | 'max'> & Partial<Pick<PoolSettings, 'maxInFlight'>>): void {
     this.#settings = Object.freeze({ ...this.#settings, ...limits });
     this.#dials.abandonDownTo(limits.max - this.#members.size);
     this.#members.resize(this.#settings);

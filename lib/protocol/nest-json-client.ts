@@ -11,6 +11,7 @@ const REPLY_KEYS = new Set(['id', 'err', 'response', 'isDisposed', 'status']);
 
 /** Client side of Nest's own wire format, as `ClientTCP` speaks it. */
 export class NestJsonClientProtocol extends NestJsonProtocol implements ClientProtocol {
+  readonly hasHeartbeat = true;
   readonly #sink: ClientSink;
   readonly #isShaped: boolean;
 

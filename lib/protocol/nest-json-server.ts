@@ -26,6 +26,8 @@ export interface NestJsonServerOptions extends NestJsonOptions {
 
 /** Server side of Nest's own wire format, as `ServerTCP` speaks it. */
 export class NestJsonServerProtocol extends NestJsonProtocol implements ServerProtocol {
+  /** A stock client answers nothing. */
+  readonly hasHeartbeat = false;
   readonly #sink: ServerSink;
   readonly #options: NestJsonServerOptions;
   #isFirst = true;

@@ -1,7 +1,7 @@
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { CallId, EncodedMessage, FailureKind, GoawayNotice, OutgoingMessage } from './messages.js';
 
-export type ProtocolName = 'native' | 'nest-json';
+export type ProtocolName = 'native' | 'nest-json' | 'foreign';
 
 /** One connection's protocol, seen from either side. */
 export interface Protocol {
@@ -14,6 +14,10 @@ export interface Protocol {
   receive(chunk: Buffer): void;
   /** The peer ended the stream; throws when a frame was cut short. */
   end(): void;
+  /** Whether the peer answers {@link ping}. */
+  readonly hasHeartbeat: boolean;
+  /** False while a question would get between a call and its reply; a call in flight says enough. Default true. */
+  readonly mayPing?: boolean;
   ping(token: number): void;
   pong(token: number): void;
   /** Whether a stream waits for credit; where not, the socket alone says when a peer is slow. */
@@ -45,6 +49,8 @@ export interface ClientProtocol extends Protocol {
   failure(id: number, error: unknown): void;
   /** Whether the message, or a part of it, is kept back: it cannot have reached a handler. */
   isHeld(id: number): boolean;
+  /** The protocol's own goodbye, on a connection without calls; undefined where it says none. */
+  logout?(): Promise<void> | undefined;
 }
 
 /** A message of which only a part has come. */
@@ -60,6 +66,10 @@ export interface ServerProtocol extends Protocol {
   readonly partialBytes: number;
   /** The message that is coming in fragments; undefined where none is, or the wire has none. */
   readonly partialMessage?: PartialMessage | undefined;
+  /** Whether a frame has arrived, readable or not. */
+  readonly hasFrame: boolean;
+  /** The client is there, and has said nothing yet. */
+  accepted?(): void;
   /** The client has cancelled the call: what is kept back of its answers is dropped. */
   cancelled(id: CallId): void;
   response(id: CallId, data: unknown): void;

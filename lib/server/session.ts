@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js';
 import { Alarm } from '../common/alarm.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { Connection, type ConnectionOwner } from '../connection/connection.js';
+import { payloadCodecOf } from '../connection/foreign-settings.js';
 import { OutgoingStream } from '../connection/outgoing-stream.js';
 import { ConnectionStreamWriter } from '../connection/stream-writer.js';
 import type { Transport } from '../connection/transport.js';
@@ -15,8 +16,9 @@ import { MAX_PATTERNS } from '../protocol/native/format.js';
 import { NativeServerProtocol } from '../protocol/native/native-server.js';
 import type { ProtocolName, ServerProtocol } from '../protocol/protocol.js';
 import type { Place } from './admission.js';
-import { MAX_UNAUTHENTICATED_BYTES, type Principal } from './authentication.js';
+import type { Principal } from './authentication.js';
 import type { BoundedLog } from './bounded-log.js';
+import { firstProtocol } from './first-protocol.js';
 import { Intake } from './intake.js';
 import { Lifetime, type Mortal } from './lifetime.js';
 import { earlyBytes, Reception, type ReceptionHost } from './reception.js';
@@ -95,11 +97,15 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     this.#reception = new Reception(this, settings, place);
     this.#lifetime = new Lifetime(settings, clock, this);
     this.#connection = new Connection({ ...settings, transport, clock }, this);
-    this.#protocol = new NestJsonServerProtocol(this.#connection, this, {
-      ...settings,
-      maxFrameBytes: firstFrameBytes(settings),
-      onHello: settings.protocol === 'nest-json' ? undefined : (hello, id) => this.#reception.hello(hello, id),
+    this.#protocol = firstProtocol(this.#connection, this, {
+      settings,
+      peer: transport.peer,
+      data: () => this.data,
+      onHello: (hello, id) => this.#reception.hello(hello, id),
       refusal: () => this.#denial,
+      failed: (error) => {
+        this.#connection.destroy(error);
+      },
     });
   }
 
@@ -107,6 +113,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   start(): void {
     this.#lifetime.begin();
     this.#connection.start();
+    if (this.#denial === undefined) this.#protocol.accepted?.();
   }
 
   /** Free for handlers: state that lives as long as the connection. */
@@ -179,12 +186,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     if (partialBytes > 0 || partialMessage !== undefined || this.#intake?.isMidMessage === true)
       this.#watchIntake(chunk.length);
     // Any frame counts, also a heartbeat, of which no sink hears, and one that waits for an async deserializer.
-    if (
-      this.#connection.state === 'opening' &&
-      this.#protocol instanceof NestJsonServerProtocol &&
-      this.#protocol.hasFrame &&
-      !this.#reception.isAsking()
-    )
+    if (this.#connection.state === 'opening' && this.#protocol.hasFrame && !this.#reception.isAsking())
       this.#becomeReady();
   }
 
@@ -534,8 +536,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   #endIfDrained(): void {
     if (this.#connection.state !== 'draining' || this.#calls.size > 0) return;
     // A native client has been told and closes by itself, so that no request of its can be cut off. A stock
-    // client knows no goaway: the end of the stream is all that it understands.
-    if (this.#protocol.name === 'nest-json') this.#connection.end();
+    // client knows no goaway, and a foreign one may not: the end of the stream is all that both understand.
+    if (this.#protocol.name !== 'native') this.#connection.end();
     this.#lifetime.drained();
   }
 
@@ -543,7 +545,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   #welcome(hello: Hello, id: unknown): void {
     const { maxFrameBytes, idleTimeoutMs, streamWindowBytes } = this.#host.settings;
     this.#peerStreamWindowBytes = hello.streamWindowBytes;
-    const codec = chooseCodec(this.#host.settings.codec, hello.codecs);
+    const codec = chooseCodec(payloadCodecOf(this.#host.settings.codec), hello.codecs);
     writeWelcome(this.#connection.output, id, {
       version: PROTOCOL_VERSION,
       maxFrameBytes,
@@ -583,7 +585,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       this.#refuse(denial);
       return;
     }
-    if (this.#connection.ready(this.#protocol.name === 'native')) this.#lifetime.ready(this.#host.random());
+    if (this.#connection.ready(this.#protocol.hasHeartbeat)) this.#lifetime.ready(this.#host.random());
   }
 
   get #denial(): PooledTcpError | undefined {
@@ -628,9 +630,4 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   #error(code: PooledTcpError['code'], what: string): PooledTcpError {
     return new PooledTcpError(code, `${this.peer} ${what}`, { peer: this.peer });
   }
-}
-
-/** A client that has not shown who it is says no more than its hello. */
-function firstFrameBytes({ authenticate: hook, maxFrameBytes }: ServerSettings): number {
-  return hook === undefined ? maxFrameBytes : Math.min(maxFrameBytes, MAX_UNAUTHENTICATED_BYTES);
 }

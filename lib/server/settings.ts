@@ -190,7 +190,7 @@ export const serverRules: OptionRules<ServerSettings> = {
   ...wireRules,
   codec: codecRule({
     default: 'auto',
-    text: 'Payload codecs the server takes, of those that a client offers. `auto`: JSON, and MessagePack where the package msgpackr is installed. `msgpack`: the same, and starting without the package fails. `json`: only JSON.',
+    text: 'Payload codecs the server takes, of those that a client offers. `auto`: JSON, and MessagePack where the package msgpackr is installed. `msgpack`: the same, and starting without the package fails. `json`: only JSON. Beside `framing`: the messages of the foreign protocol, see the client.',
   }),
 };
 
@@ -206,8 +206,13 @@ export function resolveServerOptions(options: PooledTcpServerOptions): ServerSet
       `path and ${options.host === undefined ? 'port' : 'host'} are both given; a server listens on one of them`,
     );
   }
-  const protocol = protocolOf(settings);
+  const protocol = protocolOf(settings, options);
   verifyProtections(settings, protocol, options.path);
+  if (settings.framing?.endsWithStream === true) {
+    conflict(
+      'framing: untilClose() ends a request with its connection, so that no answer could be sent; use a framing that ends each request, such as delimiter()',
+    );
+  }
   return Object.freeze({ ...settings, protocol });
 }
 
@@ -216,6 +221,11 @@ function verifyProtections(
   protocol: ServerSettings['protocol'],
   path: string | undefined,
 ): void {
+  if (authenticate !== undefined && protocol === 'foreign') {
+    conflict(
+      'authenticate reads the credentials of the hello, which a foreign protocol does not have; check the login in its @MessagePattern handler, and keep who it is in context.getSession().data',
+    );
+  }
   if (authenticate !== undefined && protocol === 'nest-json') {
     conflict(
       'authenticate reads the credentials of the hello, which the stock Nest wire does not have; leave out protocol: nestJson(), serializer and deserializer',

@@ -38,6 +38,9 @@ export interface NativeSink extends StreamSink {
 export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   readonly name = 'native';
   readonly hasCredit = true;
+  readonly hasHeartbeat = true;
+  /** The hello was one. */
+  readonly hasFrame = true;
   protected readonly encoder: NativeEncoder;
   protected readonly sink: S;
   readonly #end: 'client' | 'server';

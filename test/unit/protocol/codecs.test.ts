@@ -40,7 +40,7 @@ describe('the choice of a codec', () => {
       expect(resolve).toThrow(
         expect.objectContaining({
           code: 'PTCP_OPTION_INVALID',
-          message: "codec ('cbor') must be 'json', 'msgpack' or 'auto'",
+          message: "codec ('cbor') must be 'json', 'msgpack', 'auto', or a MessageCodec beside framing",
         }),
       );
   });

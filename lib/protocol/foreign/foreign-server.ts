@@ -1,0 +1,202 @@
+import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import {
+  failureOf,
+  type CallId,
+  type FailureKind,
+  type GoawayNotice,
+  type MessageWriter,
+  type ServerSink,
+} from '../messages.js';
+import { violation, type ServerProtocol } from '../protocol.js';
+import { ForeignProtocol, withoutStreams, type ForeignOptions } from './foreign-protocol.js';
+import { DEFAULT_MAX_ID, type DecodedMessage } from './message-codec.js';
+
+export interface ForeignServerOptions extends ForeignOptions {
+  /** Requests without ids that may wait for their turn on one connection. */
+  readonly maxWaiting: number;
+  /** Address of the client. */
+  readonly peer: string;
+  /** What lives as long as the connection. */
+  readonly data: () => Map<unknown, unknown>;
+}
+
+/** A request that has not been answered. */
+interface OpenRequest {
+  readonly message: DecodedMessage;
+  /** What a handler that returns a stream has emitted: the last value is the answer. */
+  item?: { readonly data: unknown };
+}
+
+/**
+ * Server side of a foreign protocol. Requests with ids run at once; those without run one after another, so that their
+ * answers leave in the order in which they came.
+ */
+export class ForeignServerProtocol extends ForeignProtocol implements ServerProtocol {
+  readonly #sink: ServerSink;
+  readonly #options: ForeignServerOptions;
+  readonly #maxId: number;
+  /** Ids of the peer's may be anything, and come twice: here calls have numbers of our own. */
+  readonly #open = new Map<CallId, OpenRequest>();
+  #lastCall = 0;
+  /** Of what this side says by itself: pushes, heartbeats. */
+  #lastId = 0;
+  #pingToken = 0;
+  /** The call without an id that runs now, and the requests behind it. */
+  #turn: CallId | undefined;
+  #waiting: DecodedMessage[] = [];
+  #isTakingTurns = false;
+
+  constructor(writer: MessageWriter, sink: ServerSink, options: ForeignServerOptions) {
+    super(writer, options);
+    this.#sink = sink;
+    this.#options = options;
+    this.#maxId = options.codec.maxId ?? DEFAULT_MAX_ID;
+  }
+
+  /** The client is there. @throws PooledTcpError what the codec's hook throws */
+  accepted(): void {
+    const { peer, data } = this.#options;
+    this.guard(() => {
+      this.codec.onAccept?.({
+        peer,
+        data: data(),
+        push: (pattern, pushed) => {
+          this.push(pattern, pushed);
+        },
+      });
+    });
+  }
+
+  response(id: CallId, data: unknown): void {
+    const request = this.#open.get(id);
+    if (request === undefined) return;
+    this.answer(request.message, request.message.pattern, data);
+    this.#answered(id);
+  }
+
+  /** A handler may return an Observable of one value; there is no second answer. */
+  item(id: CallId, data: unknown): number {
+    const request = this.#open.get(id);
+    if (request === undefined) return 0;
+    if (request.item !== undefined) throw withoutStreams();
+    request.item = { data };
+    return 0;
+  }
+
+  completed(id: CallId): void {
+    this.response(id, this.#open.get(id)?.item?.data);
+  }
+
+  failure(id: CallId, kind: FailureKind, error: unknown): void {
+    const request = this.#open.get(id);
+    if (request === undefined) return;
+    const given = kind === 'handler' ? error : { status: 'error', code: failureOf(kind).code, message: String(error) };
+    this.answerError(request.message, request.message.pattern, given);
+    this.#answered(id);
+  }
+
+  cancelled(): void {
+    // A foreign wire has no cancel.
+  }
+
+  push(route: string, data: unknown): void {
+    this.writePayload(this.encode({ kind: 'push', push: true, id: this.#nextId(), pattern: route, data }));
+  }
+
+  goaway(notice: GoawayNotice): void {
+    this.encodeGoaway(this.#nextId(), notice);
+  }
+
+  ping(token: number): void {
+    this.#pingToken = token;
+    this.guard(() => {
+      this.writePayload(this.encodeQuestion(this.#nextId()));
+    });
+  }
+
+  override closed(): void {
+    super.closed();
+    this.#open.clear();
+    this.#waiting = [];
+  }
+
+  protected override heartbeatAsked(token: number): void {
+    this.#sink.ping(token);
+  }
+
+  protected override heartbeatAnswered(): void {
+    // The heartbeat asks anew only once it has given up on the last question: any answer is to the last.
+    this.#sink.pong(this.#pingToken);
+  }
+
+  protected override receiveMessage(message: DecodedMessage): void {
+    const { pattern, data, answer, event, push, goaway } = message;
+    if (push !== undefined && push !== false)
+      throw violation('codec.decode() returned a push, and this is the server; an answer to a push is an event: true');
+    if (answer !== undefined) this.answer(message, pattern, answer);
+    if (goaway !== undefined && goaway !== false)
+      this.#sink.goaway({ message: typeof goaway === 'string' ? goaway : 'the client says goodbye' });
+    if (event === true) this.#sink.event(patternOf(message), data, undefined);
+    else if (answer === undefined && (pattern !== undefined || goaway === undefined || goaway === false))
+      this.#requested(message);
+  }
+
+  #requested(message: DecodedMessage): void {
+    if (message.id !== undefined) {
+      this.#start(message, false);
+      return;
+    }
+    if (this.#waiting.length >= this.#options.maxWaiting) {
+      throw new PooledTcpError(
+        'PTCP_SERVER_OVERLOADED',
+        `${this.#waiting.length} requests wait for their turn on a serial connection, as many as maxInFlightPerConnection allows`,
+      );
+    }
+    this.#waiting.push(message);
+    this.#takeTurns();
+  }
+
+  /** Starts the requests without ids whose turn it is; those that are refused at once are over at once. */
+  #takeTurns(): void {
+    if (this.#isTakingTurns) return;
+    this.#isTakingTurns = true;
+    try {
+      while (this.#turn === undefined) {
+        const message = this.#waiting.shift();
+        if (message === undefined) return;
+        this.#start(message, true);
+      }
+    } finally {
+      this.#isTakingTurns = false;
+    }
+  }
+
+  #start(message: DecodedMessage, isTurn: boolean): void {
+    const pattern = patternOf(message);
+    this.#lastCall += 1;
+    const id = this.#lastCall;
+    if (isTurn) this.#turn = id;
+    this.#open.set(id, { message });
+    this.#sink.request(id, pattern, message.data, undefined, undefined, false);
+  }
+
+  #answered(id: CallId): void {
+    this.#open.delete(id);
+    if (this.#turn !== id) return;
+    this.#turn = undefined;
+    this.guard(() => {
+      this.#takeTurns();
+    });
+  }
+
+  #nextId(): number {
+    this.#lastId = this.#lastId >= this.#maxId ? 1 : this.#lastId + 1;
+    return this.#lastId;
+  }
+}
+
+function patternOf({ pattern }: DecodedMessage): unknown {
+  if (pattern === undefined || pattern === null)
+    throw violation('codec.decode() returned no pattern, and a server needs one for its handlers');
+  return pattern;
+}
