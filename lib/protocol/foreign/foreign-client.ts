@@ -192,7 +192,7 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
       this.#exchange.arrived(message);
       return undefined;
     }
-    if (kind !== 'id') throw violation('a reply although no call is in flight, on a serial connection');
+    if (kind !== 'id') throw violation('a reply although no call is in flight');
     if (message.id === undefined) {
       throw violation(
         'codec.decode() returned no id for a reply, and its encode() uses ids; say correlation: ’serial’ where replies have none',
