@@ -60,7 +60,9 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
   /** The login. Rejects with what the codec's hook throws. */
   async login(): Promise<void> {
     const { codec } = this;
-    if (codec.onConnect !== undefined) await this.#converse('login', (connection) => codec.onConnect?.(connection));
+    if (codec.onConnect === undefined) return;
+    await this.#converse('login', (connection) => codec.onConnect?.(connection));
+    if (this.#isSpoiled) throw this.#spoiled();
   }
 
   /** The logout, undefined where the protocol has none, or nothing can be said on the connection any more. */
@@ -204,6 +206,7 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
 
   /** @returns its id on the wire */
   #request(owner: Owner, pattern: unknown, data: unknown, metadata?: OutgoingMessage['metadata']): number {
+    if (this.#isSpoiled) throw this.#spoiled();
     const id = this.#ids.add(owner);
     try {
       const message: ForeignMessage = { kind: 'request', id, pattern, data };
@@ -242,7 +245,18 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
         this.#sink.unsent(owner, error);
       } else if (owner instanceof ExchangeRequest) owner.reject(error);
     }
-    this.#sink.goaway({ message });
+    // Who converses learns it from the request that was given up.
+    if (this.#exchange === undefined) this.#sink.goaway({ message });
+  }
+
+  #spoiled(): PooledTcpError {
+    return new PooledTcpError(
+      'PTCP_CONNECTION_LOST',
+      'a request before this one was given up, and may be answered yet',
+      {
+        peer: this.#peer,
+      },
+    );
   }
 
   #pushed(message: DecodedMessage): void {
