@@ -45,7 +45,7 @@ describe('a foreign protocol, however the stream is cut', () => {
           wire.request(i + 1, pattern, data);
         });
         // A serial client sends the next once the last has been answered.
-        for (let round = 0; round < sent.length; round++) {
+        for (const _ of sent) {
           deliver(wire.server, wire.clientWriter.take(), sizes);
           for (let request = wire.serverHeard.shift(); request !== undefined; request = wire.serverHeard.shift()) {
             expect(request[2]).toBe(pattern);

@@ -84,7 +84,7 @@ export interface ForeignSession {
   /** State that lives as long as the connection: what handlers find in `context.getSession().data`. */
   readonly data: Map<unknown, unknown>;
   /** Sends a message that answers no request, such as a greeting. */
-  push(pattern: string, data?: unknown): void;
+  readonly push: (pattern: string, data?: unknown) => void;
 }
 
 /** A push that wants an answer of the application's. */

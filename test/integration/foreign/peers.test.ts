@@ -122,14 +122,11 @@ describe('a serial peer', () => {
   });
 
   it('that is gone between two calls costs none', async () => {
-    const { client, server } = await against(
-      (peer, index) => {
-        onBytes(peer, () => {
-          peer.send(bank(`0210${index}`));
-        });
-      },
-      BANK,
-    );
+    const { client, server } = await against((peer, index) => {
+      onBytes(peer, () => {
+        peer.send(bank(`0210${index}`));
+      });
+    }, BANK);
 
     expect(await client.request('0200', 'a')).toBe('0');
     server.peers[0]?.socket.destroy();

@@ -179,11 +179,10 @@ describe('the server of a foreign protocol', () => {
   });
 
   it('estimates what has begun where a framing of the user’s does not say', () => {
-    const { encode, createDecoder } = lines;
     const plain: Framing = {
-      encode,
+      encode: (payload) => lines.encode(payload),
       createDecoder: (onFrame) => {
-        const decoder = createDecoder(onFrame);
+        const decoder = lines.createDecoder(onFrame);
         return {
           push: (chunk) => {
             decoder.push(chunk);
