@@ -28,7 +28,7 @@ export class ForeignWire extends Wire<ForeignClientProtocol, ForeignServerProtoc
       client: (writer, sink) =>
         new ForeignClientProtocol(writer, sink, { ...shared, correlation, clock, peer: 'server:4000' }),
       server: (writer, sink) =>
-        new ForeignServerProtocol(writer, sink, { ...shared, maxWaiting, peer: 'client:50000', data }),
+        new ForeignServerProtocol(writer, sink, { ...shared, maxWaiting, peer: 'client:50000', data: () => data }),
     });
     this.clock = clock;
     this.failures = failures;
