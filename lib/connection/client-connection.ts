@@ -263,9 +263,9 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
 
   #sayGoodbye(): Promise<void> | undefined {
     if (this.state !== 'ready' && this.state !== 'draining') return undefined;
-    this.drain();
     const logout = this.#protocol?.logout?.();
     if (logout === undefined) return undefined;
+    this.drain();
     this.#startLinger();
     this.#goodbye = logout
       .catch((error: unknown) => {

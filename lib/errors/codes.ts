@@ -41,7 +41,8 @@ export const ERROR_CODES = {
   },
   PTCP_HANDSHAKE_FAILED: {
     when: 'The peer accepted the connection but closed it, or answered nonsense, before the hello was done; or the login of a foreign protocol failed.',
-    remedy: 'Check that the address belongs to a Nest TCP service and that both ends agree on TLS. Of a login, `cause` says what the peer, or `onConnect`, said.',
+    remedy:
+      'Check that the address belongs to a Nest TCP service and that both ends agree on TLS. Of a login, `cause` says what the peer, or `onConnect`, said.',
   },
   PTCP_UNAUTHENTICATED: {
     when: 'The server has `authenticate`, and it does not know the client: no credentials, or wrong ones.',
