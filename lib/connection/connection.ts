@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js';
-import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { PooledTcpError, describeCause, withoutStack } from '../errors/pooled-tcp-error.js';
 import { Output } from '../framing/output.js';
 import type { MessageWriter } from '../protocol/messages.js';
 import { Heartbeat, type HeartbeatPeer, type HeartbeatSettings } from './heartbeat.js';
@@ -236,7 +236,8 @@ export class Connection implements MessageWriter, HeartbeatPeer {
 
   #lost(error: Error | undefined): PooledTcpError {
     const how = error === undefined ? 'closed the connection' : `connection failed: ${error.message}`;
-    return new PooledTcpError('PTCP_CONNECTION_LOST', `${this.peer} ${how}`, { peer: this.peer, cause: error });
+    const { peer } = this;
+    return withoutStack(() => new PooledTcpError('PTCP_CONNECTION_LOST', `${peer} ${how}`, { peer, cause: error }));
   }
 
   #close(reason: PooledTcpError): void {

@@ -58,3 +58,17 @@ export function describeCause(cause: unknown): string {
   }
   return typeof cause;
 }
+
+/**
+ * Makes an error of what a peer did: where in this library that was noticed helps nobody, and a stack costs some ten
+ * times as much as the rest. A peer that cancels or reconnects all the time would otherwise keep the process busy with it.
+ */
+export function withoutStack<T>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}

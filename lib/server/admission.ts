@@ -1,4 +1,4 @@
-import { PooledTcpError } from '../errors/pooled-tcp-error.js';
+import { PooledTcpError, withoutStack } from '../errors/pooled-tcp-error.js';
 import { AddressList } from './address-list.js';
 import { hostKey, type ClientAddress } from './client-address.js';
 import type { Refusals, RefusalReason } from './refusals.js';
@@ -156,5 +156,5 @@ class Tally {
 }
 
 function overloaded(option: RefusalReason, what: string): PooledTcpError {
-  return new PooledTcpError('PTCP_SERVER_OVERLOADED', `${what}, as many as ${option} allows`);
+  return withoutStack(() => new PooledTcpError('PTCP_SERVER_OVERLOADED', `${what}, as many as ${option} allows`));
 }

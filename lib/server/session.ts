@@ -7,7 +7,7 @@ import { OutgoingStream } from '../connection/outgoing-stream.js';
 import { ConnectionStreamWriter } from '../connection/stream-writer.js';
 import type { Transport } from '../connection/transport.js';
 import type { PooledTcpErrorCode } from '../errors/codes.js';
-import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { PooledTcpError, describeCause, withoutStack } from '../errors/pooled-tcp-error.js';
 import { chooseCodec } from '../protocol/codecs.js';
 import { PROTOCOL_VERSION, writeRefusal, writeWelcome, type Hello } from '../protocol/hello.js';
 import type { CallId, FailureKind, GoawayNotice, Metadata, ServerSink } from '../protocol/messages.js';
@@ -298,7 +298,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#forget(call);
-    call.abandon(new PooledTcpError('PTCP_ABORTED', `${this.peer} cancelled the call`, { peer: this.peer }));
+    call.abandon(this.#error('PTCP_ABORTED', 'cancelled the call'));
     this.#endIfDrained();
   }
 
@@ -628,6 +628,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   }
 
   #error(code: PooledTcpError['code'], what: string): PooledTcpError {
-    return new PooledTcpError(code, `${this.peer} ${what}`, { peer: this.peer });
+    const { peer } = this;
+    return withoutStack(() => new PooledTcpError(code, `${peer} ${what}`, { peer }));
   }
 }

@@ -9,6 +9,10 @@ export interface ServerFacts {
   readonly rssMiB: number;
   /** Since the start of the process, in milliseconds. */
   readonly cpuMs: number;
+  /** Of the event loop since the last question, its sampling of 1 ms included, and the longest garbage collection. */
+  readonly loopP99Ms: number;
+  readonly loopMaxMs: number;
+  readonly longestGcMs: number;
   /** Handlers of attackers that run. */
   readonly inFlight: number;
 }

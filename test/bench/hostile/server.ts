@@ -2,6 +2,7 @@ import { Controller, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { AddressInfo } from 'node:net';
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { PooledTcpServer, type PooledTcpServerOptions } from '../../../lib/index.js';
 import type { ServerFacts, ToServer } from './messages.js';
 
@@ -35,6 +36,13 @@ const LIFTED: PooledTcpServerOptions = { maxConnections: 100_000, maxConnections
 
 Logger.overrideLogger(false);
 let strategy: PooledTcpServer | undefined;
+/** Both since they were last asked for. */
+const loopDelay = monitorEventLoopDelay({ resolution: 1 });
+loopDelay.enable();
+let longestGcMs = 0;
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) longestGcMs = Math.max(longestGcMs, duration);
+}).observe({ entryTypes: ['gc'] });
 
 async function listen(lifted: boolean): Promise<void> {
   strategy = new PooledTcpServer({ host: '127.0.0.1', port: 0, ...(lifted ? LIFTED : {}) });
@@ -45,7 +53,11 @@ async function listen(lifted: boolean): Promise<void> {
 function facts(server: PooledTcpServer): ServerFacts {
   const { connections, refused, accepted, inFlight } = server.stats();
   const { user, system } = process.cpuUsage();
+  const delays = { loopP99Ms: loopDelay.percentile(99) / 1e6, loopMaxMs: loopDelay.max / 1e6, longestGcMs };
+  loopDelay.reset();
+  longestGcMs = 0;
   return {
+    ...delays,
     port: (server.unwrap().address() as AddressInfo).port,
     connections,
     refused,
