@@ -18,7 +18,9 @@ export class SessionPeer implements SessionHost {
   readonly boundedLog: BoundedLog;
   readonly random = (): number => 0.5;
   readonly calls: ServerCall[] = [];
-  readonly events: { readonly pattern: unknown; readonly data: unknown; readonly ended: () => void }[] = [];
+  readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
+  /** For each event, what says that it is done. */
+  readonly eventEnds: (() => void)[] = [];
   readonly droppedEvents: string[] = [];
   readonly partialBudget: PartialBudget;
   readonly sessions: Session[] = [];
@@ -43,7 +45,8 @@ export class SessionPeer implements SessionHost {
       }
     },
     event: (_session, pattern, data, _metadata, ended) => {
-      this.events.push({ pattern, data, ended });
+      this.events.push({ pattern, data });
+      this.eventEnds.push(ended);
     },
   };
 

@@ -134,8 +134,8 @@ describe('events whose handlers do not end', () => {
     expect(peer.droppedEvents).toHaveLength(2);
     expect(peer.droppedEvents[0]).toContain('maxInFlightPerConnection');
     // Said twice, it counts once.
-    peer.events[0]?.ended();
-    peer.events[0]?.ended();
+    peer.eventEnds[0]?.();
+    peer.eventEnds[0]?.();
     client.write([event, event]);
     await settled();
     expect([peer.events.length, peer.droppedEvents.length, peer.endedEvents]).toEqual([4, 3, 1]);
