@@ -153,8 +153,8 @@ export class PooledTcpServer
     const text = this.getPatternAsString(pattern);
     const handler = this.getHandlerByPattern(text);
     if (handler === null) {
-      // Any peer can bring this about, and as often as it likes.
-      this.#server.boundedLog.warn('no event handler', `there is no handler of event '${text.slice(0, 200)}'`);
+      // Any peer can bring this about, as often as it likes, and with no pattern at all.
+      this.#server.boundedLog.warn('no event handler', `there is no handler of event '${String(text).slice(0, 200)}'`);
       ended();
       return;
     }
