@@ -153,8 +153,9 @@ export class PooledTcpServer
     const text = this.getPatternAsString(pattern);
     const handler = this.getHandlerByPattern(text);
     if (handler === null) {
-      // Any peer can bring this about, as often as it likes, and with no pattern at all.
-      this.#server.boundedLog.warn('no event handler', `there is no handler of event '${String(text).slice(0, 200)}'`);
+      // Any peer can bring this about, as often as it likes, and with no pattern at all: Nest's text of that is none.
+      const name = (text as string | undefined)?.slice(0, 200) ?? 'undefined';
+      this.#server.boundedLog.warn('no event handler', `there is no handler of event '${name}'`);
       ended();
       return;
     }
