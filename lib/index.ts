@@ -21,9 +21,11 @@ export type { FrameDecoder, Framing } from './framing/framing.js';
 export { lengthField, type LengthFieldOptions, type LengthFieldSettings } from './framing/length-field.js';
 export { untilClose, type UntilCloseSettings } from './framing/until-close.js';
 export { InjectPool, PooledClient } from './nest/decorators.js';
+export { OnPush, type OnPushOptions } from './nest/on-push.js';
 export { PooledTcpClient, type PooledTcpClientEvents, type PooledTcpStatus } from './nest/pooled-tcp-client.js';
-export { PooledTcpContext, type PooledTcpSession } from './nest/pooled-tcp-context.js';
+export { PooledTcpContext } from './nest/pooled-tcp-context.js';
 export { PooledTcpLease } from './nest/pooled-tcp-lease.js';
+export { PooledTcpSessions, type PooledTcpSession, type SessionGroup } from './nest/pooled-tcp-sessions.js';
 export { PooledTcpStream } from './nest/pooled-tcp-stream.js';
 export {
   PooledTcpModule,
@@ -32,6 +34,7 @@ export {
   type PooledTcpOptionsFactory,
 } from './nest/pooled-tcp.module.js';
 export { PooledTcpServer, type PooledTcpServerEvents, type PooledTcpServerStatus } from './nest/pooled-tcp-server.js';
+export type { PushesOptions, PushSubscribeOptions } from './nest/pushes.js';
 export type { AcquireLeaseOptions, RequestOptions } from './nest/request-options.js';
 export { getPoolToken } from './nest/tokens.js';
 export type { PoolMode, PoolOptions, PoolSettings, Prewarm } from './pool/settings.js';
@@ -52,6 +55,8 @@ export type { PacketDeserializer, PacketSerializer } from './protocol/nest-json.
 export { native, nestJson, type ProtocolChoice } from './protocol/protocol.js';
 export type { ProtocolOption } from './protocol/protocol-rule.js';
 export type { Authenticate, AuthenticatingPeer, Principal } from './server/authentication.js';
+export type { PushLimits, PushOptions, PushSettings, SlowReaderPolicy } from './server/push/push-settings.js';
+export type { PushStats } from './server/push/push-tally.js';
 export type { RefusalReason } from './server/refusals.js';
 export type { ServerState, ServerStats } from './server/server.js';
 export type {

@@ -5,7 +5,14 @@ import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { Lease } from '../pool/lease.js';
 import type { OutgoingMessage } from '../protocol/messages.js';
 import type { CallDeadlines } from './call-deadlines.js';
-import { ActiveCall, type CallOptions, type ConnectionSource, type ReplyObserver } from './active-call.js';
+import {
+  ActiveCall,
+  type Borrowed,
+  type CallOptions,
+  type ConnectionSource,
+  type ReplyObserver,
+} from './active-call.js';
+import { Turns } from './turns.js';
 
 export interface LeaseHooks extends Pick<ConnectionSource, 'answered' | 'failed'> {
   settled(isFailure: boolean): void;
@@ -18,18 +25,34 @@ export class ClientLease implements ConnectionSource {
   readonly #clock: Clock;
   readonly #deadlines: CallDeadlines;
   readonly #hooks: LeaseHooks;
-  readonly #calls = new Set<Call>();
+  readonly #calls = new Set<ActiveCall>();
+  /** Where calls run one after another: whose turn it is. */
+  readonly #turns: Turns | undefined;
   readonly #over = new AbortController();
   readonly #unwatch: () => void;
 
-  constructor(lease: Lease<ClientConnection>, clock: Clock, deadlines: CallDeadlines, hooks: LeaseHooks) {
+  /** @param isSerial calls run one after another, in the order in which they were made */
+  constructor(
+    lease: Lease<ClientConnection>,
+    clock: Clock,
+    deadlines: CallDeadlines,
+    hooks: LeaseHooks,
+    isSerial = false,
+  ) {
     this.#lease = lease;
     this.#clock = clock;
     this.#deadlines = deadlines;
     this.#hooks = hooks;
+    if (isSerial) this.#turns = new Turns(clock);
     this.#unwatch = lease.resource.watch((reason) => {
+      this.#turns?.close(reason);
       this.#over.abort(reason);
     });
+  }
+
+  /** The connection itself. @throws PooledTcpError when the lease is over */
+  get connection(): ClientConnection {
+    return this.#lease.resource;
   }
 
   /** Address of the peer. @throws PooledTcpError when the lease is over */
@@ -58,20 +81,28 @@ export class ClientLease implements ConnectionSource {
 
   /** @throws PooledTcpError `PTCP_LEASE_RELEASED`, `PTCP_LEASE_RECLAIMED`, `PTCP_CONNECTION_LOST` */
   async emit(message: OutgoingMessage): Promise<void> {
-    await this.#lease.resource.emit(message);
+    this.#lease.assertHeld();
+    const done = this.#turns === undefined ? undefined : (this.#turns.tryTake() ?? (await this.#turns.take()));
+    try {
+      await this.#lease.resource.emit(message);
+    } finally {
+      done?.();
+    }
   }
 
   /** Gives the connection back. Calls still in flight on it are cancelled and fail. */
   release(): void {
     this.#lease.assertHeld('released again');
     const { resource } = this.#lease;
+    this.#turns?.close(new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released', { peer: resource.peer }));
     for (const call of this.#calls) {
+      const isWaiting = call.peer === undefined;
       resource.cancel(call);
       call.onFailure(
         new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released while the call was in flight', {
           peer: resource.peer,
           // What was written leaves, even if the cancel leaves with it.
-          sent: true,
+          sent: !isWaiting,
         }),
       );
     }
@@ -81,22 +112,27 @@ export class ClientLease implements ConnectionSource {
     this.#over.abort(new PooledTcpError('PTCP_LEASE_RELEASED', 'the lease was released', { peer: resource.peer }));
   }
 
-  tryBorrow(): { resource: ClientConnection; release(): void } {
-    return { resource: this.#lease.resource, release: () => undefined };
+  tryBorrow(): Borrowed | undefined {
+    const { resource } = this.#lease;
+    if (this.#turns === undefined) return { resource, release: () => undefined };
+    const release = this.#turns.tryTake();
+    return release === undefined ? undefined : { resource, release };
   }
 
-  borrow(): Promise<never> {
-    return Promise.reject(
-      new PooledTcpError(
+  async borrow(_options: CallOptions, timeoutMs: number | undefined, signal: AbortSignal): Promise<Borrowed> {
+    if (this.#turns === undefined) {
+      throw new PooledTcpError(
         'PTCP_CONNECTION_LOST',
         'the connection of this lease is gone; a lease never moves to another',
         { sent: false },
-      ),
-    );
+      );
+    }
+    const release = await this.#turns.take(timeoutMs, signal);
+    return { resource: this.#lease.resource, release };
   }
 
   settled(isFailure: boolean, call: Call): void {
-    this.#calls.delete(call);
+    this.#calls.delete(call as ActiveCall);
     this.#hooks.settled(isFailure);
   }
 

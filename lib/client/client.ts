@@ -28,6 +28,8 @@ import { Hedge } from './hedge.js';
 import { HedgedCall } from './hedged-call.js';
 import { readLocalPorts, type ReadLocalPorts } from './local-ports.js';
 import { PortWatches } from './port-watches.js';
+import { PushHub } from './push-hub.js';
+import { PushSubscription, type SubscriptionObserver, type SubscriptionPlan } from './push-subscription.js';
 import { RetryBudget } from './retry-budget.js';
 import { resolveLimits, type ClientSettings } from './settings.js';
 import type { ClientStats } from './stats.js';
@@ -43,6 +45,8 @@ export interface ClientDependencies {
   readonly logger: DiagnosticLogger;
   readonly clock?: Clock;
   readonly connector?: Connector;
+  /** Where pushes go. Default: one of its own. */
+  readonly pushes?: PushHub;
   /** What the system tells of its local ports. */
   readonly readLocalPorts?: ReadLocalPorts;
 }
@@ -50,7 +54,6 @@ export interface ClientDependencies {
 export interface ClientEvents {
   /** The first connection is there, or the last is gone. */
   connected(isConnected: boolean): void;
-  push(route: string, data: unknown): void;
 }
 
 export interface LeaseOptions {
@@ -58,11 +61,16 @@ export interface LeaseOptions {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly origin?: Error | undefined;
+  /** Calls run one after another. */
+  readonly isSerial?: boolean | undefined;
 }
 
 /** Requests over pooled connections to a set of endpoints. Knows nothing of Nest. */
 export class Client implements ConnectionSource {
   readonly settings: ClientSettings;
+  /** What servers push. */
+  readonly pushes: PushHub;
+  readonly #subscriptions = new Set<PushSubscription>();
   readonly #cluster: Cluster<ClientConnection>;
   readonly #connections = new Set<ClientConnection>();
   readonly #ports: PortWatches;
@@ -107,6 +115,7 @@ export class Client implements ConnectionSource {
       this.#budget = new RetryBudget({ ratio: retry.budgetRatio, minPerSecond: retry.budgetMinPerSecond });
     }
     this.#logger = logger;
+    this.pushes = dependencies.pushes ?? new PushHub();
     const read = dependencies.readLocalPorts ?? readLocalPorts;
     this.#ports = new PortWatches({ pool: settings.name, clock, logger, read });
     const correlation = this.#correlation();
@@ -136,8 +145,8 @@ export class Client implements ConnectionSource {
             logger.log(`pool '${settings.name}': ${connection.peer} takes no new calls on a connection: ${message}`);
             this.#cluster.retire(connection);
           },
-          onPush: (route, data) => {
-            events.push(route, data);
+          onPush: (route, data, connection) => {
+            this.pushes.deliver(route, data, connection);
           },
         }),
     });
@@ -237,21 +246,56 @@ export class Client implements ConnectionSource {
 
   /** Borrows a whole connection. */
   async acquire(options: LeaseOptions): Promise<ClientLease> {
-    const lease = await this.#cluster.acquire({ ...options, whole: true });
-    return new ClientLease(lease, this.#clock, this.#deadlines, {
-      started: () => {
-        this.#requests += 1;
-      },
-      settled: (isFailure) => {
-        this.settled(isFailure);
-      },
-      answered: (connection, sentAt) => {
-        this.answered(connection, sentAt);
-      },
-      failed: (connection, error, sentAt) => {
-        this.failed(connection, error, sentAt);
-      },
+    return this.#leaseOf(await this.#cluster.acquire({ ...options, whole: true }), options);
+  }
+
+  /**
+   * Opens a subscription on one connection, which others go on to use, and again elsewhere when that is lost.
+   *
+   * @returns ends it
+   */
+  subscribe(plan: SubscriptionPlan, observer: SubscriptionObserver): () => void {
+    const subscription = new PushSubscription(plan, observer, {
+      clock: this.#clock,
+      logger: this.#logger,
+      backoff: this.settings.backoff,
+      hub: this.pushes,
+      pin: async (key, signal) => this.#leaseOf(await this.#cluster.acquire({ key, signal }), {}),
+      ended: () => this.#subscriptions.delete(subscription),
     });
+    this.#subscriptions.add(subscription);
+    subscription.start();
+    return () => {
+      subscription.cancel();
+    };
+  }
+
+  #leaseOf(lease: Lease<ClientConnection>, { isSerial }: LeaseOptions): ClientLease {
+    return new ClientLease(
+      lease,
+      this.#clock,
+      this.#deadlines,
+      {
+        started: () => {
+          this.#requests += 1;
+        },
+        settled: (isFailure) => {
+          this.settled(isFailure);
+        },
+        answered: (connection, sentAt) => {
+          this.answered(connection, sentAt);
+        },
+        failed: (connection, error, sentAt) => {
+          this.failed(connection, error, sentAt);
+        },
+      },
+      isSerial === true,
+    );
+  }
+
+  /** They hold connections without an end, and would hold up every drain. */
+  #endSubscriptions(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.close();
   }
 
   /** Most and fewest connections to each endpoint, from now on. */
@@ -327,6 +371,7 @@ export class Client implements ConnectionSource {
   ): void {
     // The cluster first: it must not replace the connections that are lost next.
     this.#destroyReason ??= reason;
+    this.#endSubscriptions();
     this.#cluster.destroy();
     for (const connection of this.#connections) connection.destroy(reason);
     this.#deadlines.clear();
@@ -334,6 +379,7 @@ export class Client implements ConnectionSource {
 
   async #close(): Promise<void> {
     const { drainTimeoutMs, name } = this.settings;
+    this.#endSubscriptions();
     const timer = this.#clock.setTimeout(() => {
       const { inFlight, waiting } = this.stats();
       this.#logger.warn(

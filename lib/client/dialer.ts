@@ -28,7 +28,7 @@ export interface DialerOptions {
   readonly destroyReason: () => PooledTcpError | undefined;
   /** A connection is to take no new calls. */
   readonly onGoaway: (connection: ClientConnection, message: string) => void;
-  readonly onPush: (route: string, data: unknown) => void;
+  readonly onPush: (route: string, data: unknown, connection: ClientConnection) => void;
 }
 
 /** What becomes of one open connection. It stays for as long as that does, and so holds nothing of the dial. */
@@ -56,8 +56,8 @@ class OpenedEvents implements ClientConnectionEvents {
     if (this.connection !== undefined) this.#options.onGoaway(this.connection, message);
   }
 
-  push(route: string, data: unknown): void {
-    this.#options.onPush(route, data);
+  push(route: string, data: unknown, connection: ClientConnection): void {
+    this.#options.onPush(route, data, connection);
   }
 }
 
@@ -87,6 +87,10 @@ export class Dialer implements Factory<ClientConnection> {
 
   async validate(connection: ClientConnection): Promise<void> {
     await connection.probe();
+  }
+
+  retiring(connection: ClientConnection): void {
+    connection.leave();
   }
 
   lastAliveAt(connection: ClientConnection): number {

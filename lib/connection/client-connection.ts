@@ -61,7 +61,7 @@ export interface ClientConnectionEvents {
   /** The server takes no new calls on it. */
   goaway(notice: GoawayNotice): void;
   /** The server pushed something. */
-  push(route: string, data: unknown): void;
+  push(route: string, data: unknown, connection: ClientConnection): void;
 }
 
 /** How long a closed connection may go on sending what the kernel has not taken yet. */
@@ -87,6 +87,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   #goodbye: Promise<void> | undefined;
   /** Told when it closes, beside its pool. */
   #watchers: Set<(reason: PooledTcpError) => void> | undefined;
+  #leavers: Set<() => void> | undefined;
 
   private constructor(transport: Transport, options: ClientConnectionOptions, events: ClientConnectionEvents) {
     this.#options = options;
@@ -235,6 +236,24 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
     return () => {
       this.#watchers?.delete(closed);
     };
+  }
+
+  /** Calls back when it is to be closed once nobody uses it; the returned function takes that back. */
+  whenLeaving(callback: () => void): () => void {
+    this.#leavers ??= new Set();
+    this.#leavers.add(callback);
+    return () => {
+      this.#leavers?.delete(callback);
+    };
+  }
+
+  /** It gets no new calls. Those who use it without an end are told, in a turn of their own: the pool is at work. */
+  leave(): void {
+    const leavers = this.#leavers;
+    if (leavers === undefined || leavers.size === 0) return;
+    queueMicrotask(() => {
+      for (const callback of [...leavers]) callback();
+    });
   }
 
   /** Resolves when the peer shows a sign of life. The caller sets the deadline and learns of a close elsewhere. */
@@ -390,7 +409,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   }
 
   push(route: string, data: unknown): void {
-    this.#events.push(route, data);
+    this.#events.push(route, data, this);
   }
 
   ping(token: number): void {

@@ -137,9 +137,9 @@ export const ERROR_CODES = {
     remedy: 'The peer has a defect or speaks a newer version. The connection was closed.',
   },
   PTCP_WRITE_OVERFLOW: {
-    when: 'The peer does not take what is sent: more than `maxPendingWriteBytes` would wait for it.',
+    when: 'The peer does not take what is sent: more than `maxPendingWriteBytes` would wait for it, or more pushes than `push.maxPendingBytes`.',
     remedy:
-      'A stream, or a large message, that would exceed the bound fails alone; let its source wait (an async iterable does). Where the kernel takes nothing any more, the connection was closed; look at the peer.',
+      'A stream, or a large message, that would exceed the bound fails alone; let its source wait (an async iterable does). Where the kernel takes nothing any more, the connection was closed; look at the peer. For pushes, `push.slowReader` says what else may become of them.',
   },
   PTCP_LISTEN_FAILED: {
     when: 'The server could not listen (address in use, permission denied, bad address).',

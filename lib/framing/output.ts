@@ -2,6 +2,8 @@ const SLAB_BYTES = 64 * 1024;
 /** About where a copy comes to cost more than another entry in `writev`. */
 const REFERENCE_FROM_BYTES = 16 * 1024;
 const MAX_SPARE_SLABS = 16;
+/** From here on a slab costs less than further entries in `writev`. */
+const MAX_SHARED_PARTS = 16;
 
 /** Slabs that no connection uses just now. Shared, so that idle connections hold none. */
 const spareSlabs: Buffer[] = [];
@@ -51,6 +53,15 @@ export class Output {
     const { slab, position } = this.reserve(bytes.length);
     bytes.copy(slab, position);
     this.commit(position + bytes.length);
+  }
+
+  /**
+   * Appends bytes that go to many connections at once, or that stay as they are anyway: the first few without a copy, for
+   * which each connection would need a slab of its own. The caller must not change them.
+   */
+  share(bytes: Buffer): void {
+    if (this.#slab === undefined && this.#parts.length < MAX_SHARED_PARTS) this.#push(bytes);
+    else this.append(bytes);
   }
 
   appendText(text: string): void {

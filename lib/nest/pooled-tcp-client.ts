@@ -3,11 +3,13 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { ClientProxy } from '@nestjs/microservices';
-import { filter, map, Observable, ReplaySubject, Subject } from 'rxjs';
+import { Observable, ReplaySubject } from 'rxjs';
 import type { ReplyObserver } from '../client/active-call.js';
 import { Client } from '../client/client.js';
+import { PushHub } from '../client/push-hub.js';
 import { resolveClientOptions, type ClientSettings, type PooledTcpClientOptions } from '../client/settings.js';
 import type { ClientStats } from '../client/stats.js';
 import { conflict } from '../common/options.js';
@@ -15,7 +17,8 @@ import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
 import type { Metadata } from '../protocol/messages.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpLease } from './pooled-tcp-lease.js';
-import { acquireTimeout, type AcquireLeaseOptions, type RequestOptions } from './request-options.js';
+import { Pushes, type PushesOptions } from './pushes.js';
+import { acquireTimeout, eventMessage, type AcquireLeaseOptions, type RequestOptions } from './request-options.js';
 import { Requester, type RequesterContext } from './requester.js';
 import { uploadSource } from './upload-source.js';
 
@@ -44,14 +47,16 @@ export type PooledTcpClientEvents = {
  */
 export class PooledTcpClient
   extends ClientProxy<PooledTcpClientEvents>
-  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
   /** Another one for each application that starts with this client, one after the other. */
   #client: Client;
   readonly #requester: Requester;
   readonly #logger: Logger;
   readonly #listeners = new Map<keyof PooledTcpClientEvents, Set<() => void>>();
-  readonly #pushed = new Subject<{ route: string; data: unknown }>();
+  /** Those who listen stay when the client behind this one is replaced. */
+  readonly #pushHub = new PushHub();
+  readonly #pushes: Pushes;
   #isShuttingDown = false;
 
   /**
@@ -78,6 +83,12 @@ export class PooledTcpClient
       },
       (message, reply, call) => this.#client.call(message, reply, call),
     );
+    this.#pushes = new Pushes({
+      client: () => this.#client,
+      route: this.#route,
+      message: (pattern, data, metadata) =>
+        eventMessage(this.#message(pattern, this.#route(pattern), data, metadata, uploadSource(data, this.#logger))),
+    });
     this._status$.next('disconnected');
   }
 
@@ -121,12 +132,14 @@ export class PooledTcpClient
    */
   override close(): Promise<void> {
     this.#isShuttingDown = true;
+    this.#pushes.close();
     return this.#client.close();
   }
 
   /** Closes at once: calls in flight and callers who wait fail. */
   destroy(reason?: Error): void {
     this.#isShuttingDown = true;
+    this.#pushes.close();
     this.#client.destroy(
       reason instanceof PooledTcpError
         ? reason
@@ -235,8 +248,8 @@ export class PooledTcpClient
    */
   async acquire(options: AcquireLeaseOptions = {}): Promise<PooledTcpLease> {
     const origin = new Error('acquired here');
-    const { timeoutMs, signal, key } = options;
-    const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, key, origin });
+    const { timeoutMs, signal, key, serial: isSerial } = options;
+    const lease = await this.#client.acquire({ timeoutMs: acquireTimeout(timeoutMs), signal, key, origin, isSerial });
     const requester = this.#requester.over((message, reply, call) => lease.call(message, reply, call));
     return new PooledTcpLease(lease, requester);
   }
@@ -281,13 +294,25 @@ export class PooledTcpClient
     this.#client.resume();
   }
 
-  /** What servers push with `session.push(pattern, data)`, while subscribed. */
-  pushes<T = unknown>(pattern: unknown): Observable<T> {
-    const route = this.#route(pattern);
-    return this.#pushed.pipe(
-      filter((push) => push.route === route),
-      map((push) => push.data as T),
-    );
+  /**
+   * What servers push with this pattern, while subscribed. Completes when the client closes.
+   *
+   * With `subscribe`, each subscription first asks a server for the pushes, with a request, and takes what then comes
+   * over that connection. When it dies, or has to close, the client asks again, elsewhere if need be, from the push
+   * that was delivered last; nothing of the former connection is delivered after that. Errors only with what a server
+   * would answer again: no handler, or an error of the handler.
+   *
+   * @param pattern as in `@MessagePattern()`
+   * @throws PooledTcpError `PTCP_OPTION_INVALID`, `PTCP_OPTION_CONFLICT`
+   * @example
+   * ```ts
+   * orders.pushes<Quote>('quote', {
+   *   subscribe: { pattern: 'quotes.subscribe', data: (last) => ({ after: last?.seq }) },
+   * });
+   * ```
+   */
+  pushes<T = unknown>(pattern: unknown, options: PushesOptions<T> = {}): Observable<T> {
+    return this.#pushes.of<T>(pattern, options);
   }
 
   override on<K extends keyof PooledTcpClientEvents>(event: K, callback: PooledTcpClientEvents[K]): void {
@@ -301,16 +326,19 @@ export class PooledTcpClient
   }
 
   /**
-   * Nest hook: opens the pool before the application takes traffic, as `pool.prewarm` says. A client that was closed
-   * with an application before begins anew: `ClientsModule.register()` makes one when its module is declared, and every
-   * application that starts with that module gets the same, as tests do again and again.
+   * Nest hook: a client that was closed with an application before begins anew. `ClientsModule.register()` makes one when
+   * its module is declared, and every application that starts with that module gets the same, as tests do again and
+   * again.
    */
+  async onModuleInit(): Promise<void> {
+    if (!this.#isShuttingDown) return;
+    await this.#client.close();
+    this.#client = this.#createClient(this.settings);
+    this.#isShuttingDown = false;
+  }
+
+  /** Nest hook: opens the pool before the application takes traffic, as `pool.prewarm` says. */
   async onApplicationBootstrap(): Promise<void> {
-    if (this.#isShuttingDown) {
-      await this.#client.close();
-      this.#client = this.#createClient(this.settings);
-      this.#isShuttingDown = false;
-    }
     const { prewarm, min } = this.settings.pool;
     if (prewarm === 'required') {
       const startedAt = performance.now();
@@ -352,11 +380,8 @@ export class PooledTcpClient
         connected: (isConnected) => {
           this.#onConnected(isConnected);
         },
-        push: (route, data) => {
-          this.#pushed.next({ route, data });
-        },
       },
-      { logger: this.#logger },
+      { logger: this.#logger, pushes: this.#pushHub },
     );
   }
 

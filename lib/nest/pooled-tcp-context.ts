@@ -1,30 +1,9 @@
 import { TcpContext, type TcpSocket } from '@nestjs/microservices';
 import type { Metadata } from '../protocol/messages.js';
-import type { Principal } from '../server/authentication.js';
 import type { ServerCall } from '../server/server-call.js';
 import type { Session } from '../server/session.js';
-import { tlsIdentity } from '../server/tls-identity.js';
+import type { PooledTcpSession, PooledTcpSessions } from './pooled-tcp-sessions.js';
 import { SessionSocket } from './session-socket.js';
-
-/** What a handler may know of the connection its call came on. */
-export interface PooledTcpSession {
-  /** Address of the client. */
-  readonly peer: string;
-  /** `native` for our clients, `nest-json` for stock Nest ones. */
-  readonly protocol: string;
-  /** Subject of the client's certificate, where mutual TLS has verified one. */
-  readonly tlsIdentity: string | undefined;
-  /** Who the client is, as the server's `authenticate` has said; undefined without it. */
-  readonly principal: Principal | undefined;
-  /** State that lives as long as the connection. */
-  readonly data: Map<unknown, unknown>;
-  /**
-   * Sends a message that answers no request; the client gets it with `pushes(pattern)`.
-   *
-   * @throws PooledTcpError `PTCP_UNSUPPORTED` for a stock client, `PTCP_CONNECTION_LOST`
-   */
-  push(pattern: string, data: unknown): void;
-}
 
 /**
  * Context of a handler under `PooledTcpServer`: the getters of Nest's `TcpContext`, and what the native
@@ -40,11 +19,19 @@ export interface PooledTcpSession {
  */
 export class PooledTcpContext extends TcpContext {
   readonly #session: Session;
+  readonly #sessions: PooledTcpSessions;
   readonly #call: ServerCall | undefined;
 
-  constructor(session: Session, pattern: string, metadata: Metadata | undefined, call: ServerCall | undefined) {
+  constructor(
+    session: Session,
+    sessions: PooledTcpSessions,
+    pattern: string,
+    metadata: Metadata | undefined,
+    call: ServerCall | undefined,
+  ) {
     super([socketOf(session) as unknown as TcpSocket, pattern, metadata as Record<string, string>]);
     this.#session = session;
+    this.#sessions = sessions;
     this.#call = call;
   }
 
@@ -72,19 +59,9 @@ export class PooledTcpContext extends TcpContext {
     return this.#call?.whenWritable() ?? Promise.resolve();
   }
 
-  /** The connection the call came on. */
+  /** The connection the call came on: the same object for all its calls. */
   getSession(): PooledTcpSession {
-    const session = this.#session;
-    return {
-      peer: session.peer,
-      protocol: session.protocol,
-      tlsIdentity: tlsIdentity(session.transport),
-      principal: session.principal,
-      data: session.data,
-      push: (pattern, data) => {
-        session.push(pattern, data);
-      },
-    };
+    return this.#sessions.of(this.#session);
   }
 }
 

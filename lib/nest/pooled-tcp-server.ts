@@ -17,6 +17,7 @@ import type { ServerCall } from '../server/server-call.js';
 import type { Dispatcher, Session } from '../server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions, type ServerSettings } from '../server/settings.js';
 import { PooledTcpContext } from './pooled-tcp-context.js';
+import { PooledTcpSessions } from './pooled-tcp-sessions.js';
 import { PooledTcpStream } from './pooled-tcp-stream.js';
 import { reply } from './reply-stream.js';
 import { runEvent } from './run-event.js';
@@ -50,6 +51,15 @@ export class PooledTcpServer
 {
   /** That of stock TCP, so that handlers bound to `Transport.TCP` are served; `setTransportId()` changes it. */
   override transportId: TransportId = Transport.TCP;
+  /**
+   * The clients that are connected, to push to all of them or to a group.
+   *
+   * @example
+   * ```ts
+   * server.sessions.tagged('room:1').push('message', { text: 'hello' });
+   * ```
+   */
+  readonly sessions: PooledTcpSessions;
   readonly #server: TcpServer;
   readonly #exceptions = new BaseRpcExceptionFilter();
   #hasProcessingHooks = false;
@@ -58,6 +68,7 @@ export class PooledTcpServer
   constructor(options: PooledTcpServerOptions = {}) {
     super();
     this.#server = new TcpServer(resolveServerOptions(options), { dispatcher: this, logger: this.logger });
+    this.sessions = new PooledTcpSessions(this.#server, (pattern) => this.normalizePattern(pattern as string));
     this.#server.netServer.on('close', () => {
       this._status$.next('disconnected');
     });
@@ -140,7 +151,13 @@ export class PooledTcpServer
       call.refuse('no-handler', NO_MESSAGE_HANDLER);
       return;
     }
-    const context = new PooledTcpContext(call.session, this.getPatternAsString(call.pattern), call.metadata, call);
+    const context = new PooledTcpContext(
+      call.session,
+      this.sessions,
+      this.getPatternAsString(call.pattern),
+      call.metadata,
+      call,
+    );
     if (!this.#hasProcessingHooks) {
       void this.#run(handler, call, context);
       return;
@@ -159,7 +176,7 @@ export class PooledTcpServer
       ended();
       return;
     }
-    const context = new PooledTcpContext(session, text, metadata, undefined);
+    const context = new PooledTcpContext(session, this.sessions, text, metadata, undefined);
     const run = async (): Promise<void> => {
       try {
         await runEvent(handler, data, context);

@@ -11,6 +11,7 @@ import type { PooledTcpClientOptions } from '../client/settings.js';
 import { conflict } from '../common/options.js';
 import { declaredOptions } from './decorators.js';
 import { PooledTcpClient } from './pooled-tcp-client.js';
+import { PushModule } from './push-explorer.js';
 import { DEFAULT_POOL_NAME, getPoolToken } from './tokens.js';
 
 /** Options of {@link PooledTcpModule.forRoot}. */
@@ -93,7 +94,7 @@ export class PooledTcpModule {
       if (options === undefined) conflict(`${client.name} is not decorated with @PooledClient({ … })`);
       return [client, { provide: getPoolToken(options.name), useExisting: client }];
     });
-    return { module: PooledTcpModule, providers, exports: providers };
+    return { module: PooledTcpModule, imports: [PushModule], providers, exports: providers };
   }
 }
 
@@ -111,7 +112,7 @@ function poolModule(
   return {
     module: PooledTcpModule,
     global: isGlobal,
-    imports,
+    imports: [PushModule, ...imports],
     providers: [...helpers, ...exported],
     exports: exported,
   };

@@ -31,6 +31,11 @@ export interface AcquireLeaseOptions {
   readonly timeoutMs?: number | undefined;
   /** Gives up waiting when it fires. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether what is sent on the lease runs one after another: each request begins once the one before is over, and the
+   * time it waits counts. For servers that keep state between the calls of one connection. Default false: all at once.
+   */
+  readonly serial?: boolean | undefined;
 }
 
 /**
@@ -41,7 +46,7 @@ export interface AcquireLeaseOptions {
  */
 export function callTimeout(given: number | undefined, fallback: number, reply: ReplyObserver): number | undefined {
   if (given === undefined) return fallback;
-  const timeoutMs = checked(given);
+  const timeoutMs = checkedTimeout(given);
   if (timeoutMs > 0) return timeoutMs > MAX_TIMER_MS ? 0 : timeoutMs;
   reply.failed(
     new PooledTcpError('PTCP_REQUEST_TIMEOUT', `no time was left for the request (timeoutMs ${timeoutMs})`, {
@@ -59,10 +64,11 @@ export function eventMessage(message: OutgoingMessage): OutgoingMessage {
 
 /** The time of one acquire: 0 or less does not wait. @throws PooledTcpError `PTCP_OPTION_INVALID` */
 export function acquireTimeout(given: number | undefined): number | undefined {
-  return given === undefined ? undefined : Math.min(Math.max(checked(given), 0), MAX_TIMER_MS);
+  return given === undefined ? undefined : Math.min(Math.max(checkedTimeout(given), 0), MAX_TIMER_MS);
 }
 
-function checked(timeoutMs: unknown): number {
+/** @throws PooledTcpError `PTCP_OPTION_INVALID` */
+export function checkedTimeout(timeoutMs: unknown): number {
   if (typeof timeoutMs === 'number' && !Number.isNaN(timeoutMs)) return timeoutMs;
   return refuse('timeoutMs', timeoutMs, 'a number of milliseconds');
 }

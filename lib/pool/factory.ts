@@ -14,6 +14,11 @@ export interface Factory<R> {
   destroy(resource: R, reason: CloseReason): void;
   /** Resolves when the resource works. Without it nothing is validated. */
   validate?(resource: R): Promise<void>;
+  /**
+   * The resource gets no new work and is closed once free, or replaced: whoever uses it without an end should let go.
+   * Must not call back into the pool.
+   */
+  retiring?(resource: R): void;
   /** When the resource last showed a sign of life, on the pool's clock. */
   lastAliveAt?(resource: R): number;
 }

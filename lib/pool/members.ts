@@ -115,6 +115,7 @@ export class Members<R> {
     member.retirement = 'refusing';
     member.retireReason = 'retired';
     if (member.state === 'idle') this.drop(member, 'retired');
+    else this.#factory.retiring?.(member.resource);
   }
 
   /** To be closed once its calls are over and there is another in its place. */
@@ -127,6 +128,12 @@ export class Members<R> {
     member.overdueAt = this.#clock.now() + Math.floor(this.#settings.acquireTimeoutMs / 3);
     this.#options.dates.setAt(member.overdueAt);
     this.#dropIfReplaced(member);
+    if (member.state !== 'gone') this.#factory.retiring?.(member.resource);
+  }
+
+  /** The pool takes no more callers: those that are in use go once they are free. */
+  drain(): void {
+    for (const member of this.#all) if (member.state !== 'idle') this.#factory.retiring?.(member.resource);
   }
 
   retireAll(): void {

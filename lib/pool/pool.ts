@@ -606,6 +606,7 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
   #move(to: PoolState): boolean {
     if (!TRANSITIONS[this.#state].includes(to)) return false;
     this.#state = to;
+    if (to === 'draining') this.#members.drain();
     if (to === 'closed') this.#onClosed();
     else this.pump();
     // Somebody may wait for what it has under way, which is of no use to them now: others have to see to it.

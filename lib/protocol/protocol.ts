@@ -1,5 +1,6 @@
 import { PooledTcpError } from '../errors/pooled-tcp-error.js';
 import type { CallId, EncodedMessage, FailureKind, GoawayNotice, OutgoingMessage } from './messages.js';
+import type { PushWriter } from './push-writer.js';
 
 export type ProtocolName = 'native' | 'nest-json' | 'foreign';
 
@@ -75,6 +76,8 @@ export interface ServerProtocol extends Protocol {
   response(id: CallId, data: unknown): void;
   failure(id: CallId, kind: FailureKind, error: unknown): void;
   push(route: string, data: unknown): void;
+  /** For pushes that may wait; where it is missing, {@link push} is all there is. */
+  readonly pushWriter?: PushWriter | undefined;
   goaway(notice: GoawayNotice): void;
 }
 

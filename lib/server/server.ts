@@ -11,6 +11,10 @@ import type { ClientAddress } from './client-address.js';
 import { PartialBudget } from './partial-budget.js';
 import { Listener } from './listener.js';
 import { LoopDelay } from './loop-delay.js';
+import { pushToMany } from './push/push-to-many.js';
+import type { PushOptions } from './push/push-settings.js';
+import { PushTally, type PushStats } from './push/push-tally.js';
+import { TagIndex } from './push/tag-index.js';
 import { Refusals, type RefusalReason } from './refusals.js';
 import { Session, type Dispatcher, type SessionHost } from './session.js';
 import type { ServerSettings } from './settings.js';
@@ -48,6 +52,7 @@ export interface ServerStats {
   readonly shed: number;
   /** Events dropped, since start, because as many calls and events as allowed were at work. */
   readonly droppedEvents: number;
+  readonly pushes: PushStats;
 }
 
 /** Listens, keeps the sessions and their limits, and drains them. Knows nothing of Nest. */
@@ -59,6 +64,8 @@ export class TcpServer implements SessionHost {
   readonly random: () => number;
   readonly boundedLog: BoundedLog;
   readonly partialBudget: PartialBudget;
+  readonly tags = new TagIndex<Session>();
+  readonly pushTally = new PushTally();
   readonly #listener: Listener;
   readonly #refusals: Refusals;
   readonly #loopDelay: LoopDelay;
@@ -116,6 +123,7 @@ export class TcpServer implements SessionHost {
       refusedBy: this.#refusals.byReason,
       shed: this.#shed,
       droppedEvents: this.#droppedEvents,
+      pushes: this.pushTally.stats(this.#pendingPushBytes()),
     });
   }
 
@@ -211,6 +219,11 @@ export class TcpServer implements SessionHost {
     this.#state = 'closed';
   }
 
+  /** Pushes the same to many sessions. @returns to how many */
+  push(sessions: Iterable<Session>, route: string, data: unknown, options: PushOptions): number {
+    return pushToMany(sessions, route, data, options, this.boundedLog);
+  }
+
   // SessionHost
 
   admitCall(): string | undefined {
@@ -266,6 +279,12 @@ export class TcpServer implements SessionHost {
       this.#sessions.add(session);
     } else this.#refused.add(session);
     session.start();
+  }
+
+  #pendingPushBytes(): number {
+    let bytes = 0;
+    for (const session of this.#sessions) bytes += session.pendingPushBytes;
+    return bytes;
   }
 
   #address(): string | undefined {

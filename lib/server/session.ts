@@ -15,12 +15,18 @@ import { NestJsonServerProtocol } from '../protocol/nest-json-server.js';
 import { MAX_PATTERNS } from '../protocol/native/format.js';
 import { NativeServerProtocol } from '../protocol/native/native-server.js';
 import type { ProtocolName, ServerProtocol } from '../protocol/protocol.js';
+import type { PushWriter } from '../protocol/push-writer.js';
 import type { Place } from './admission.js';
 import type { Principal } from './authentication.js';
 import type { BoundedLog } from './bounded-log.js';
 import { firstProtocol } from './first-protocol.js';
 import { Intake } from './intake.js';
 import { Lifetime, type Mortal } from './lifetime.js';
+import { OutgoingPush } from './push/outgoing-push.js';
+import type { PushOptions } from './push/push-settings.js';
+import type { PushTally } from './push/push-tally.js';
+import { SessionPushes } from './push/session-pushes.js';
+import type { TagIndex } from './push/tag-index.js';
 import { earlyBytes, Reception, type ReceptionHost } from './reception.js';
 import type { PartialBudget } from './partial-budget.js';
 import type { RefusalReason } from './refusals.js';
@@ -46,6 +52,8 @@ export interface SessionHost {
   readonly partialBudget: PartialBudget;
   /** From 0 to 1, for what must not happen to all connections at once. */
   readonly random: () => number;
+  readonly tags: TagIndex<Session>;
+  readonly pushTally: PushTally;
   /** Takes one of the server's slots for calls. @returns why there is none, where there is none */
   admitCall(): string | undefined;
   callEnded(): void;
@@ -89,6 +97,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   #events = 0;
   /** Pongs are not queued for a peer that does not read: it gets the last of them once it does. */
   #owedPong: number | undefined;
+  /** Made with the first push: a session that is never pushed to costs nothing more. */
+  #pushes: SessionPushes | undefined;
+  /** Made when somebody asks for the signal. */
+  #over: AbortController | undefined;
+  /** Why it is closed, or has begun to close. */
+  #closeReason: PooledTcpError | undefined;
 
   constructor(transport: Transport, host: SessionHost, place: Place) {
     const { settings, clock } = host;
@@ -140,15 +154,55 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     return this.#calls.size;
   }
 
+  /** Whether it carries calls: it has shown itself to be a client that is served, and is not about to close. */
+  get isOpen(): boolean {
+    return this.#connection.state === 'ready' || this.#connection.state === 'draining';
+  }
+
+  /** Fires when the connection is gone, with a `PooledTcpError` that says why. */
+  get signal(): AbortSignal {
+    this.#over ??= new AbortController();
+    if (this.#connection.state === 'closed') this.#over.abort(this.#closeReason);
+    return this.#over.signal;
+  }
+
+  /** The groups it is in. */
+  get tags(): ReadonlySet<string> {
+    return this.#host.tags.tagsOf(this);
+  }
+
+  /** Joins a group, until it is closed; one that is closed joins none. */
+  tag(tag: string): void {
+    if (this.isOpen) this.#host.tags.add(this, tag);
+  }
+
+  untag(tag: string): void {
+    this.#host.tags.remove(this, tag);
+  }
+
+  /** Bytes of pushes that wait for the client to read. */
+  get pendingPushBytes(): number {
+    return this.#pushes?.pendingBytes ?? 0;
+  }
+
   /**
-   * Sends a message that answers no request.
+   * Sends a message that answers no request; while the client does not read, it waits, or what the options say.
    *
    * @throws PooledTcpError `PTCP_UNSUPPORTED` on the stock wire, `PTCP_CONNECTION_LOST`,
-   * `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`
+   * `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`, `PTCP_WRITE_OVERFLOW`
    */
-  push(route: string, data: unknown): void {
-    if (this.#connection.state === 'closed') throw this.#error('PTCP_CONNECTION_LOST', 'is not connected any more');
-    this.#protocol.push(route, data);
+  push(route: string, data: unknown, options: PushOptions = {}): void {
+    this.deliver(new OutgoingPush(route, data, false), options);
+  }
+
+  /** Sends a push that others may get too. Throws as {@link push} does. */
+  deliver(push: OutgoingPush, options: PushOptions): void {
+    const { state } = this.#connection;
+    if (state === 'closed' || state === 'ending')
+      throw this.#error('PTCP_CONNECTION_LOST', 'is not connected any more');
+    const { pushWriter } = this.#protocol;
+    if (pushWriter === undefined) this.#protocol.push(push.route, push.data);
+    else (this.#pushes ??= this.#startPushes(pushWriter)).push(push, options);
     this.#lifetime.used();
   }
 
@@ -204,6 +258,9 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     this.#reception.close();
     this.#intake?.stop();
     this.#deadlines?.clear();
+    this.#pushes?.close();
+    this.#closeReason ??= reason;
+    this.#host.tags.forget(this);
     this.#protocol.closed();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
@@ -217,6 +274,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       );
     }
     this.#host.closed(this);
+    this.#over?.abort(this.#closeReason);
   }
 
   // What the client says.
@@ -605,6 +663,15 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     if (token !== undefined && this.#connection.state !== 'closed') this.ping(token);
   }
 
+  #startPushes(writer: PushWriter): SessionPushes {
+    const { settings, pushTally: tally } = this.#host;
+    const overflow = (bytes: number): void => {
+      const what = `does not read: ${bytes} bytes of pushes wait for it, and more would exceed push.maxPendingBytes (${settings.push.maxPendingBytes})`;
+      this.#refuse(this.#error('PTCP_WRITE_OVERFLOW', what));
+    };
+    return new SessionPushes({ connection: this.#connection, writer, settings: settings.push, tally, overflow });
+  }
+
   /** Tells the client why, then closes. */
   #refuse(error: PooledTcpError): void {
     const notice: GoawayNotice = { code: error.code, message: error.message };
@@ -619,6 +686,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   }
 
   #sayFarewell(reason: PooledTcpError): void {
+    this.#closeReason ??= reason;
     this.#reception.close();
     this.#intake?.stop();
     this.#lifetime.farewell(() => {

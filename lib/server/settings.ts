@@ -3,6 +3,7 @@ import {
   bytes,
   conflict,
   duration,
+  group,
   groupOrFalse,
   integer,
   refuse,
@@ -16,6 +17,7 @@ import { codecRule } from '../protocol/codec-rule.js';
 import { protocolOf, wireRules, type WireOptions, type WireSettings } from '../connection/wire-settings.js';
 import { addressListRule } from './address-list.js';
 import { authenticateRule, type Authenticate } from './authentication.js';
+import { pushRules, type PushLimits, type PushSettings } from './push/push-settings.js';
 
 export interface ProxyProtocolSettings {
   /** Addresses and prefixes of the proxies; they must send the header, and nobody else may. */
@@ -75,6 +77,8 @@ export interface PooledTcpServerOptions extends WireOptions {
   readonly maxPartialBytes?: number | undefined;
   /** New calls are refused, unsent, while the event loop is late by more than this; 0 for never. Default 0. */
   readonly maxEventLoopDelayMs?: number | undefined;
+  /** What becomes of pushes to clients that do not read as fast as they come. */
+  readonly push?: PushLimits | undefined;
 }
 
 /** The same, resolved: defaults applied, rules checked, frozen. */
@@ -99,6 +103,7 @@ export interface ServerSettings extends WireSettings {
   maxInFlight: number;
   maxPartialBytes: number;
   maxEventLoopDelayMs: number;
+  push: PushSettings;
 }
 
 const proxyProtocolRules: OptionRules<ProxyProtocolSettings> = {
@@ -187,6 +192,7 @@ export const serverRules: OptionRules<ServerSettings> = {
     default: 0,
     text: 'New calls are refused, unsent, while the event loop is late by more than this, until it keeps up again. 0 for never.',
   }),
+  push: group({ text: 'Pushes to clients that do not read as fast as they come.', rules: pushRules }),
   ...wireRules,
   codec: codecRule({
     default: 'auto',

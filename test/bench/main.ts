@@ -2,12 +2,14 @@ import { cpus } from 'node:os';
 import { benchCluster } from './cluster/main.js';
 import { benchHostile } from './hostile/main.js';
 import { benchPool } from './pool/main.js';
+import { benchPush } from './push/main.js';
 import { benchRpc } from './rpc/main.js';
 
 /** `npm run bench`: every suite; `npm run bench -- pool`: the one named, with its own options behind the name. */
 const suites: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   pool: benchPool,
   cluster: benchCluster,
+  push: benchPush,
   rpc: benchRpc,
   hostile: benchHostile,
 };

@@ -281,7 +281,7 @@ describe('a server that obeys nothing', () => {
               streamWindowBytes: WINDOW,
               pool: { min: 1, max: 1, idleTimeoutMs: 0, maxLifetimeMs: 0 },
             }),
-            { connected: () => undefined, push: () => undefined },
+            { connected: () => undefined },
             {
               logger,
               clock,

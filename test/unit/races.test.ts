@@ -21,7 +21,7 @@ function clientOf(options: Partial<PooledTcpClientOptions> = {}, clock = new Ste
       ...options,
       pool: { min: 0, max: 4, ...options.pool },
     }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     {
       logger: new RecordingLogger(),
       clock,
@@ -185,7 +185,7 @@ describe('a known race does not happen:', () => {
     const ends: MemoryTransport[] = [];
     const client = new Client(
       resolveClientOptions({ endpoints: ['10.0.0.1:4000'], pool: { min: 1, prewarmTimeoutMs: 1_000 } }),
-      { connected: () => undefined, push: () => undefined },
+      { connected: () => undefined },
       {
         logger: new RecordingLogger(),
         clock,

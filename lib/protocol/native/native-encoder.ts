@@ -88,8 +88,7 @@ export class NativeEncoder {
 
   /** The same frame as bytes of its own, to be written later. */
   encodeNumber(type: number, number: number, data: unknown): EncodedMessage {
-    const body = this.#body(data, HEAD_BYTES + 4, 'message');
-    return assemble(type, this.#kind, 4, (slab, at) => slab.writeUInt32BE(number, at), body);
+    return this.encode(type, 4, (slab, at) => slab.writeUInt32BE(number, at), data);
   }
 
   /** Writes what {@link encodeNumber} made. Its bytes are held already, and no longer once they are in the output. */
@@ -101,6 +100,29 @@ export class NativeEncoder {
     this.#writer.hold(-message.bytes);
     for (const part of message.parts) this.#writer.output.append(part);
     this.#writer.schedule();
+  }
+
+  /** Any frame as bytes of its own, which build on nothing that was sent before. */
+  encode(type: number, fieldBytes: number, fields: WriteFields, data: unknown): EncodedMessage {
+    const body = this.#body(data, HEAD_BYTES + fieldBytes, 'message');
+    return assemble(type, this.#kind, fieldBytes, fields, body);
+  }
+
+  /**
+   * Writes what {@link encode} made, and what belongs to no call.
+   *
+   * @param onGone called once a message that is kept back has been written, or never will be
+   * @returns whether it is kept back
+   * @throws PooledTcpError `PTCP_WRITE_OVERFLOW`
+   */
+  writeWhole(message: EncodedMessage, onGone: () => void): boolean {
+    if (message.bytes >= FRAGMENT_FROM_BYTES) {
+      this.#sender().add(undefined, message, onGone);
+      return true;
+    }
+    for (const part of message.parts) this.#writer.output.share(part);
+    this.#writer.schedule();
+    return false;
   }
 
   /** Writes a frame that is JSON on every connection. */

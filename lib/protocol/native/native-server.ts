@@ -1,10 +1,11 @@
 import type { CallId, FailureKind, GoawayNotice, MessageWriter, Metadata, ServerSink } from '../messages.js';
 import { isMetadata } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
+import type { PushWriter } from '../push-writer.js';
 import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
 import type { FrameReader } from './native-decoder.js';
-import { encodePattern } from './native-encoder.js';
 import { NativeProtocol, type NativeOptions } from './native-protocol.js';
+import { NativePushWriter } from './native-push-writer.js';
 import { readItem, writeFailure } from './stream-messages.js';
 
 /** What the table of one connection may hold: 1 KiB for each pattern, which none that people write comes near. */
@@ -15,9 +16,11 @@ export class NativeServerProtocol extends NativeProtocol<ServerSink> implements 
   /** What the client's pattern numbers stand for; number n is at n - 1. */
   readonly #patterns: string[] = [];
   #patternChars = 0;
+  readonly pushWriter: PushWriter;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NativeOptions) {
     super(writer, sink, 'server', options);
+    this.pushWriter = new NativePushWriter(this.encoder, options);
   }
 
   response(id: CallId, data: unknown): void {
@@ -34,14 +37,7 @@ export class NativeServerProtocol extends NativeProtocol<ServerSink> implements 
   }
 
   push(route: string, data: unknown): void {
-    const spelled = encodePattern(route);
-    this.encoder.write(
-      TYPE.push,
-      0,
-      2 + spelled.length,
-      (slab, at) => slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2),
-      data,
-    );
+    this.pushWriter.write(route, data, () => undefined);
   }
 
   goaway(notice: GoawayNotice): void {

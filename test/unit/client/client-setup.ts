@@ -52,7 +52,6 @@ export function clientOf(options: PooledTcpClientOptions = {}) {
   const logger = new RecordingLogger();
   const links: Link[] = [];
   const servers = new Map<string, SessionPeer>();
-  const pushes: unknown[] = [];
   const connected: boolean[] = [];
   /** Addresses that refuse connections, and those that swallow them. */
   const refusing = new Set<string>();
@@ -84,10 +83,7 @@ export function clientOf(options: PooledTcpClientOptions = {}) {
       ...options,
       pool: { min: 1, max: 2, ...options.pool },
     }),
-    {
-      connected: (isConnected) => connected.push(isConnected),
-      push: (route, data) => pushes.push([route, data]),
-    },
+    { connected: (isConnected) => connected.push(isConnected) },
     { logger, clock, connector },
   );
   /** Starts a request; the defaults are those of a request without options. */
@@ -101,7 +97,7 @@ export function clientOf(options: PooledTcpClientOptions = {}) {
   const cut = (address: string): void => {
     for (const link of links) if (link.address === address) link.client.fail(new Error('ECONNRESET'));
   };
-  return { client, clock, logger, links, at, pushes, connected, refusing, hanging, ask, cut };
+  return { client, clock, logger, links, at, connected, refusing, hanging, ask, cut };
 }
 
 /** The same, with its minimum open. */

@@ -89,7 +89,9 @@ describe('emit()', () => {
 
 describe('the server', () => {
   it('pushes to the client', async () => {
-    const { at, pushes } = await connectedClientOf();
+    const { client, at } = await connectedClientOf();
+    const pushes: unknown[] = [];
+    client.pushes.listen('quote', (data) => pushes.push(['quote', data]));
     at('a:1').sessions[0]?.push('quote', 42);
     await settled();
     expect(pushes).toEqual([['quote', 42]]);

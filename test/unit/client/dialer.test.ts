@@ -20,7 +20,7 @@ function shortClient(connectorOf: (accept: Connector) => Connector = (accept) =>
   const machine = { ports: PORTS };
   const client = new Client(
     resolveClientOptions({ endpoints: ['10.0.0.1:4000'], pool: { mode: 'short' } }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     {
       logger,
       clock,
@@ -38,7 +38,7 @@ async function warningsAbout(serverIdleTimeoutMs: number, options: PooledTcpClie
   const peer = new SessionPeer(clock, { idleTimeoutMs: serverIdleTimeoutMs });
   const client = new Client(
     resolveClientOptions({ endpoints: ['10.0.0.1:4000'], pool: { min: 2 }, ...options }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     { logger, clock, connector: ({ address }) => Promise.resolve(peer.accept(address)[0]) },
   );
   await client.connect();

@@ -77,7 +77,7 @@ export async function linkedClient({
       ...options,
       pool: { min: 1, max: 1, idleTimeoutMs: 0, maxLifetimeMs: 0, ...options.pool },
     }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     {
       logger: new RecordingLogger(),
       clock,

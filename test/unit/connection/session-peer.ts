@@ -5,6 +5,8 @@ import { HELLO_PATTERN } from '../../../lib/protocol/hello.js';
 import type { ServerCall } from '../../../lib/server/server-call.js';
 import { PartialBudget } from '../../../lib/server/partial-budget.js';
 import type { RefusalReason } from '../../../lib/server/refusals.js';
+import { PushTally } from '../../../lib/server/push/push-tally.js';
+import { TagIndex } from '../../../lib/server/push/tag-index.js';
 import { Session, type Dispatcher, type SessionHost } from '../../../lib/server/session.js';
 import { resolveServerOptions, type PooledTcpServerOptions } from '../../../lib/server/settings.js';
 import { RecordingLogger } from '../../support/logs.js';
@@ -17,6 +19,8 @@ export class SessionPeer implements SessionHost {
   readonly logger = new RecordingLogger();
   readonly boundedLog: BoundedLog;
   readonly random = (): number => 0.5;
+  readonly tags = new TagIndex<Session>();
+  readonly pushTally = new PushTally();
   readonly calls: ServerCall[] = [];
   readonly events: { readonly pattern: unknown; readonly data: unknown }[] = [];
   /** For each event, what says that it is done. */

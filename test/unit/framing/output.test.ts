@@ -34,6 +34,22 @@ describe('Output', () => {
     expect(taken(output)).toBe(Buffer.from(text + text).toString());
   });
 
+  it('shares what many connections get without a copy and without a slab, and copies once there is a lot of it', () => {
+    const output = new Output();
+    const shared = Buffer.from('s');
+    for (let i = 0; i < 16; i++) output.share(shared);
+    const few = output.take();
+    expect(few).toHaveLength(16);
+    expect(few.every((part) => part === shared)).toBe(true);
+    for (let i = 0; i < 40; i++) output.share(shared);
+    output.appendText('|');
+    output.share(shared);
+    expect(output.length).toBe(42);
+    const many = output.take();
+    expect(many).toHaveLength(17);
+    expect(Buffer.concat(many).toString()).toBe(`${'s'.repeat(40)}|s`);
+  });
+
   it('passes large buffers by reference, between what comes before and after', () => {
     const output = new Output();
     const large = Buffer.alloc(16 * 1024, 'x');

@@ -11,7 +11,7 @@ async function silentClient() {
   const peer = new SessionPeer(clock, { idleTimeoutMs: 1_000 });
   const client = new Client(
     resolveClientOptions({ endpoints: ['10.0.0.1:4000'], heartbeat: false, pool: { min: 1, max: 1 } }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     { logger: new RecordingLogger(), clock, connector: ({ address }) => Promise.resolve(peer.accept(address)[0]) },
   );
   await client.connect();

@@ -18,7 +18,7 @@ async function connected(server: PooledTcpServerOptions, options: Partial<Pooled
   const peer = new SessionPeer(clock, server);
   const client = new Client(
     resolveClientOptions({ endpoints: ['10.0.0.1:4000'], pool: { min: 1, max: 1, idleTimeoutMs: 0 }, ...options }),
-    { connected: () => undefined, push: () => undefined },
+    { connected: () => undefined },
     { logger: new RecordingLogger(), clock, connector: ({ address }) => Promise.resolve(peer.accept(address)[0]) },
   );
   const connecting = client.connect();
