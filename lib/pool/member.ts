@@ -48,6 +48,8 @@ export class Member<R> implements Linked<Member<R>> {
   isDoubted = false;
   /** The question that was put to it last while in doubt: an earlier one may be answered from before the loss. */
   question: Promise<void> | undefined = undefined;
+  /** In the moment in which it has answered or been given back: whoever waits gets it without a question. */
+  isFreshNow = false;
   /** When it was last known to work: created, released or validated. */
   freshAt: number;
   /** When it became idle. */

@@ -230,12 +230,15 @@ export class Members<R> {
       if (!this.#endValidation(member)) return;
       if (isAlive) {
         member.isDoubted = false;
+        // Whoever waits gets it now, however short the time after which it has to be asked again.
+        member.isFreshNow = true;
         this.#settle(member);
       } else {
         this.drop(member, 'invalid');
         this.doubtAll();
       }
       this.#options.answered();
+      member.isFreshNow = false;
     };
     ask();
     sign.then(
@@ -311,6 +314,7 @@ export class Members<R> {
   #isFresh(member: Member<R>): boolean {
     if (this.#factory.validate === undefined) return true;
     if (this.#isDoubtful(member)) return false;
+    if (member.isFreshNow) return true;
     const { validateAfterIdleMs } = this.#settings;
     const now = this.#clock.now();
     return now - member.freshAt <= validateAfterIdleMs || now - this.#aliveAt(member) <= validateAfterIdleMs;

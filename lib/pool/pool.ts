@@ -357,7 +357,11 @@ export class Pool<R> implements LeaseOwner<R>, WaitQueuePool<R> {
       this.pump();
       return;
     }
-    if (this.#hasWaiters && this.#isServing) this.#serve();
+    if (this.#hasWaiters && this.#isServing) {
+      member.isFreshNow = true;
+      this.#serve();
+      member.isFreshNow = false;
+    }
     if (this.#state === 'draining') this.#settleDrain();
   }
 

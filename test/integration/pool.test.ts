@@ -144,6 +144,14 @@ describe('one connection', () => {
   });
 });
 
+it('validateAfterIdleMs: 0 asks for a sign of life before each use, and then the connection is used', async () => {
+  const { port } = await scope.server([EchoController]);
+  const client = scope.client(port, { pool: { min: 1, max: 1, mode: 'exclusive', validateAfterIdleMs: 0 } });
+  await client.connect();
+  for (let i = 0; i < 5; i++) await expect(client.request('echo', i)).resolves.toBe(i);
+  await expect(Promise.all([1, 2, 3].map((i) => client.request('echo', i)))).resolves.toEqual([1, 2, 3]);
+});
+
 it('more callers than may wait are refused at once, unsent, and the others are served', async () => {
   const { port } = await scope.server([EchoController]);
   const client = scope.client(port, { pool: { min: 0, max: 1, maxWaiters: 10 } });

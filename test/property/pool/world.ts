@@ -75,6 +75,10 @@ export class World {
       clock: this.clock,
       random: () => 0.5,
       events: {
+        // One that does not answer puts the others in doubt as much as one that is lost.
+        closed: (resource, reason) => {
+          if (reason === 'invalid') this.#doubtOthers(resource);
+        },
         leaked: (lease, _heldMs, reclaimed) => {
           if (!reclaimed) return;
           this.#reclaimed += 1;
@@ -109,9 +113,12 @@ export class World {
   }
 
   lose(resource: FakeResource): void {
-    const others = this.factory.openResources.filter((other) => other !== resource);
     resource.lose();
-    if (this.factory.validate === undefined || this.refusing.has(resource)) return;
+    if (this.factory.validate !== undefined && !this.refusing.has(resource)) this.#doubtOthers(resource);
+  }
+
+  #doubtOthers(resource: FakeResource): void {
+    const others = this.factory.openResources.filter((other) => other !== resource);
     for (const other of others) this.#doubtful.set(other, this.clock.now());
   }
 
