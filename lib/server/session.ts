@@ -232,7 +232,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       this.#upgradeNow();
       if (this.#reception.isAsking() && this.#takeRest().length > 0) throw earlyBytes();
     } catch (error) {
-      if (!(error instanceof PooledTcpError)) throw error;
+      if (!(error instanceof PooledTcpError)) {
+        // No peer should be able to bring this about: it is a defect of this library, or of what was put into it.
+        const what = error instanceof Error ? error.stack : describeCause(error);
+        this.#host.boundedLog.warn('defect', `what ${this.peer} sent could not be handled: ${what}`);
+        throw error;
+      }
       this.#refuse(error);
       return;
     }

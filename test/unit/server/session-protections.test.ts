@@ -32,6 +32,18 @@ async function connected(server: PooledTcpServerOptions, options: Partial<Pooled
   return { clock, peer, client, request, first: peer.sessions[0] };
 }
 
+it('what cannot be handled for a defect of ours closes the connection, and the log has the stack', async () => {
+  const { peer, client, request, clock } = await connected({});
+  peer.onCall = () => {
+    throw new TypeError('a defect');
+  };
+  const failed = request('echo').catch((error: unknown) => error);
+  await clock.run(20, 1);
+  await expect(failed).resolves.toMatchObject({ code: 'PTCP_CONNECTION_LOST' });
+  expect(peer.logger.at('warn')).toEqual([expect.stringMatching(/could not be handled: TypeError: a defect\n +at /)]);
+  client.destroy();
+});
+
 describe('a connection that carries no call', () => {
   it('is told to go after unusedTimeoutMs, however many heartbeats it answers', async () => {
     const { clock, peer, client, first } = await connected({ unusedTimeoutMs: 10_000 }, { heartbeat: HEARTBEAT });
