@@ -424,7 +424,9 @@ export class Client implements ConnectionSource {
     { isIdempotent, sentAttempts }: FailedAttempt,
   ): boolean {
     const { retry } = this.settings;
-    if (CONNECTION_FAILURES.includes(code)) {
+    // A reply that breaks off: a peer that died while it wrote, a reset after the first bytes, damage on the way.
+    const isBrokenOff = code === 'PTCP_FRAME_MALFORMED' && connection?.state === 'closed';
+    if (CONNECTION_FAILURES.includes(code) || isBrokenOff) {
       if (!sent) return true;
       return (
         isIdempotent &&

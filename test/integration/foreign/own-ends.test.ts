@@ -174,7 +174,11 @@ describe('frames without a codec', () => {
       code: 'PTCP_PAYLOAD_UNSERIALIZABLE',
       sent: false,
     });
-    await expect(client.request('x', Buffer.from('1'))).rejects.toMatchObject({ code: 'PTCP_FRAME_MALFORMED' });
+    await expect(client.request('x', Buffer.from('1'), { idempotent: true })).rejects.toMatchObject({
+      code: 'PTCP_FRAME_MALFORMED',
+      sent: false,
+    });
+    expect(client.stats()).toMatchObject({ created: 2, retries: 0 });
   });
 });
 

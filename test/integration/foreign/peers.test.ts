@@ -121,6 +121,18 @@ describe('a serial peer', () => {
     expect(await client.request('0200', 'b')).toBe('fresh');
   });
 
+  it('that breaks off in the middle of an answer is asked again, where the call is idempotent', async () => {
+    const { client } = await against((peer, index) => {
+      onBytes(peer, () => {
+        if (index > 0) peer.send(bank('0210fresh'));
+        else peer.socket.end('00100210');
+      });
+    }, BANK);
+
+    expect(await client.request('0200', 'a', { idempotent: true })).toBe('fresh');
+    expect(client.stats()).toMatchObject({ retries: 1, failures: 0 });
+  });
+
   it('that is gone between two calls costs none', async () => {
     const { client, server } = await against((peer, index) => {
       onBytes(peer, () => {

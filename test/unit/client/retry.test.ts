@@ -53,6 +53,20 @@ describe('an idempotent request that was lost after it was sent', () => {
     expect(client.stats()).toMatchObject({ requests: 1, retries: 1, failures: 0, inFlight: 0, waiting: 0 });
   });
 
+  it('is sent again, too, where its reply broke off in the middle of a frame', async () => {
+    const { at, ask, client, placeOfCall } = await pairOf();
+    const { replies } = ask('sum', { idempotent: true });
+    const [, second] = await placeOfCall();
+    client.connections
+      .find(({ inFlight }) => inFlight > 0)
+      ?.destroy(new PooledTcpError('PTCP_FRAME_MALFORMED', 'the stream ended 3 bytes short of a whole frame'));
+    await settled();
+    at(second).lastCall.respond(3);
+    await settled();
+    expect(replies.heard).toEqual(['next 3', 'complete']);
+    expect(client.stats()).toMatchObject({ requests: 1, retries: 1, failures: 0 });
+  });
+
   it('goes to another server, although the first looks better by far and has connections left', async () => {
     const { at, ask, clock, client, placeOfCall, calls } = await pairOf({
       pool: { min: 3, max: 3, validateAfterIdleMs: 60_000 },
