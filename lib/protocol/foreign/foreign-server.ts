@@ -133,7 +133,7 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
     const { pattern, data, answer, event, push, goaway } = message;
     if (push !== undefined && push !== false)
       throw violation('codec.decode() returned a push, and this is the server; an answer to a push is an event: true');
-    if (answer !== undefined) this.answer(message, pattern, answer);
+    if (answer !== undefined) this.#answerInTurn(message);
     if (goaway !== undefined && goaway !== false)
       this.#sink.goaway({ message: typeof goaway === 'string' ? goaway : 'the client says goodbye' });
     if (event === true) this.#sink.event(patternOf(message), data, undefined);
@@ -146,6 +146,17 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
       this.#start(message, false);
       return;
     }
+    this.#wait(message);
+    this.#takeTurns();
+  }
+
+  /** An answer of the codec's. Without an id it waits behind the request that runs, or it would be taken for its answer. */
+  #answerInTurn(message: DecodedMessage): void {
+    if (message.id === undefined && this.#turn !== undefined) this.#wait(message);
+    else this.answer(message, message.pattern, message.answer);
+  }
+
+  #wait(message: DecodedMessage): void {
     if (this.#waiting.length >= this.#options.maxWaiting) {
       throw new PooledTcpError(
         'PTCP_SERVER_OVERLOADED',
@@ -153,10 +164,9 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
       );
     }
     this.#waiting.push(message);
-    this.#takeTurns();
   }
 
-  /** Starts the requests without ids whose turn it is; those that are refused at once are over at once. */
+  /** Starts the requests without ids whose turn it is; those that are refused or answered at once are over at once. */
   #takeTurns(): void {
     if (this.#isTakingTurns) return;
     this.#isTakingTurns = true;
@@ -164,7 +174,8 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
       while (this.#turn === undefined) {
         const message = this.#waiting.shift();
         if (message === undefined) return;
-        this.#start(message, true);
+        if (message.answer === undefined) this.#start(message, true);
+        else this.answer(message, message.pattern, message.answer);
       }
     } finally {
       this.#isTakingTurns = false;

@@ -51,6 +51,30 @@ describe('the server of a foreign protocol', () => {
     expect(String(wire.serverWriter.take())).toBe('A\nERROR\nC\n');
   });
 
+  it('keeps the answers of the codec in that order, too', () => {
+    const wire = new ForeignWire(
+      lines,
+      {
+        ...echoes,
+        decode: (frame) => (String(frame) === '?' ? { answer: '!' } : { pattern: 'line', data: String(frame) }),
+      },
+      { maxWaiting: 3 },
+    );
+    wire.server.receive(Buffer.from('?\na\n?\nb\n?\n'));
+    expect(String(wire.serverWriter.take())).toBe('!\n');
+    expect(wire.serverHeard.splice(0)).toMatchObject([['request', 1, 'line', 'a']]);
+    expect(
+      thrownBy(() => {
+        wire.server.receive(Buffer.from('?\n'));
+      }),
+    ).toMatchObject({ code: 'PTCP_SERVER_OVERLOADED' });
+    wire.server.response(1, 'A');
+    expect(wire.serverHeard.splice(0)).toMatchObject([['request', 2, 'line', 'b']]);
+    wire.server.response(2, 'B');
+
+    expect(String(wire.serverWriter.take())).toBe('A\n!\nB\n!\n');
+  });
+
   it('holds no more of them than it may', () => {
     const wire = new ForeignWire(lines, echoes, { maxWaiting: 2 });
     wire.server.receive(Buffer.from('a\nb\nc\n'));
