@@ -126,7 +126,8 @@ export const ERROR_CODES = {
   },
   PTCP_FRAME_MALFORMED: {
     when: 'Bytes on the connection are not a frame (a corrupt length, a truncated frame).',
-    remedy: 'The peer speaks another protocol, or the port is wrong. The connection was closed.',
+    remedy:
+      'The peer speaks another protocol, or the port is wrong, or it died while it wrote: then idempotent calls are repeated. The connection was closed.',
   },
   PTCP_FRAME_TIMEOUT: {
     when: 'The peer began a frame and did not go on with it within `partialFrameTimeoutMs`.',

@@ -107,7 +107,7 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
       this.#pingId = id;
       const parts = this.frame(this.encodeQuestion(id));
       if (this.#correlation.kind === 'id') this.write(parts);
-      else this.#line.add(HEARTBEAT, id, parts);
+      else this.#line.add(HEARTBEAT, id, undefined, parts);
     });
   }
 
@@ -132,6 +132,10 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
     this.#line.stop();
     for (const owner of this.#ids.drain()) if (owner instanceof ExchangeRequest) owner.reject(lost);
     this.#exchange?.close(lost);
+  }
+
+  protected override get awaited(): ForeignMessage | undefined {
+    return this.#line.message;
   }
 
   protected override heartbeatAsked(token: number): void {
@@ -213,7 +217,7 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
       const whole = metadata === undefined ? message : { ...message, metadata };
       const parts = this.frame(this.#correlation.learn(whole, (watched) => this.encode(watched)));
       if (this.#correlation.kind === 'id') this.write(parts);
-      else this.#line.add(owner, id, parts);
+      else this.#line.add(owner, id, whole, parts);
     } catch (error) {
       this.#ids.remove(id);
       throw error;

@@ -72,6 +72,11 @@ export abstract class ForeignProtocol {
     this.#decoder.end?.();
   }
 
+  /** The request that a reply without an id would answer. */
+  protected get awaited(): ForeignMessage | undefined {
+    return undefined;
+  }
+
   pong(): void {
     const question = this.#question;
     if (question === undefined) return;
@@ -192,7 +197,7 @@ export abstract class ForeignProtocol {
   #decode(frame: Buffer): DecodedMessage {
     let message: unknown;
     try {
-      message = this.codec.decode(frame);
+      message = this.codec.decode(frame, this.awaited);
     } catch (error) {
       const { code, message: text } = ours('decode', 'PTCP_PROTOCOL_VIOLATION', error);
       throw new PooledTcpError(code, `${text}${shown(frame)}`, { cause: error });

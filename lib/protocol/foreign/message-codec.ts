@@ -123,8 +123,13 @@ export interface ForeignHeartbeat {
 export interface MessageCodec {
   /** The payload of one frame. The bytes must not change afterwards. What it throws fails this message, unsent. */
   encode(message: ForeignMessage): Buffer;
-  /** What a frame says. What it throws closes the connection: the ends do not understand each other. */
-  decode(frame: Buffer): DecodedMessage;
+  /**
+   * What a frame says. What it throws closes the connection: the ends do not understand each other.
+   *
+   * @param request at a client without ids, the request whose reply is awaited, undefined while none is: for replies that
+   * can be read only by what was asked, and to refuse one that does not fit, which would shift all that follow by one
+   */
+  decode(frame: Buffer, request?: ForeignMessage): DecodedMessage;
   /**
    * How replies find their calls. `id`: by the id that `decode` returns; any number of calls at once. `serial`: one call at a
    * time on a connection. Left out, it is found out: a codec whose `encode` reads `message.id` of its first request

@@ -1,7 +1,11 @@
+import type { ForeignMessage } from './message-codec.js';
+
 /** A request that waits until the one before it has been answered; its bytes are held. */
 export interface HeldRequest<T> {
   readonly owner: T;
   readonly id: number;
+  /** Undefined for a heartbeat. */
+  readonly message: ForeignMessage | undefined;
   readonly parts: readonly Buffer[];
   readonly bytes: number;
 }
@@ -13,7 +17,7 @@ export interface HeldRequest<T> {
 export class SerialLine<T> {
   readonly #send: (parts: readonly Buffer[]) => void;
   readonly #hold: (bytes: number) => void;
-  #current: { readonly owner: T; readonly id: number } | undefined;
+  #current: Pick<HeldRequest<T>, 'owner' | 'id' | 'message'> | undefined;
   #waiting: HeldRequest<T>[] = [];
 
   /**
@@ -29,6 +33,11 @@ export class SerialLine<T> {
     return this.#current !== undefined;
   }
 
+  /** The request whose reply is awaited. */
+  get message(): ForeignMessage | undefined {
+    return this.#current?.message;
+  }
+
   /** Whether it waits for its turn. */
   holds(owner: T): boolean {
     return this.#waiting.some((request) => request.owner === owner);
@@ -39,15 +48,15 @@ export class SerialLine<T> {
   }
 
   /** Sends it now or when its turn comes. @throws PooledTcpError `PTCP_WRITE_OVERFLOW` when too much waits */
-  add(owner: T, id: number, parts: readonly Buffer[]): void {
+  add(owner: T, id: number, message: ForeignMessage | undefined, parts: readonly Buffer[]): void {
     if (this.#current === undefined && this.#waiting.length === 0) {
-      this.#current = { owner, id };
+      this.#current = { owner, id, message };
       this.#send(parts);
       return;
     }
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
     this.#hold(bytes);
-    this.#waiting.push({ owner, id, parts, bytes });
+    this.#waiting.push({ owner, id, message, parts, bytes });
   }
 
   /** The reply is there. @returns whom it is for; the next may be sent with {@link next} */

@@ -1,7 +1,6 @@
-import { BadGatewayException, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { InjectPool, PooledTcpClient } from '../../../lib/index.js';
-import { encodeField, type Field } from '../wire/fields.js';
-import { MESSAGES, type MessageName, type Reply, type Request } from '../wire/messages.js';
+import type { Reply, Request } from '../wire/messages.js';
 
 /** The bank's messages as calls. */
 @Injectable()
@@ -21,21 +20,7 @@ export class Bank {
     return this.#ask('transfer', transfer);
   }
 
-  async #ask<Name extends 'balance' | 'transfer'>(name: Name, request: Request<Name>): Promise<Reply<Name>> {
-    const reply = await this.pool.request<Reply<Name>>(name, request, { idempotent: true });
-    assertAnswers(name, request, reply);
-    return reply;
-  }
-}
-
-/** Replies have no id: what they repeat of the request is all that shows that they belong to it. */
-function assertAnswers<Name extends MessageName>(name: Name, request: Request<Name>, reply: Reply<Name>): void {
-  const asked: Readonly<Record<string, unknown>> = request;
-  const answered: Readonly<Record<string, unknown>> = reply;
-  const fields: readonly Field[] = MESSAGES[name].request;
-  for (const field of fields) {
-    if (!(field.name in reply)) continue;
-    if (encodeField(field, asked[field.name]) !== encodeField(field, answered[field.name]))
-      throw new BadGatewayException(`the bank answered another ${name}: ${field.name} differs`);
+  #ask<Name extends 'balance' | 'transfer'>(name: Name, request: Request<Name>): Promise<Reply<Name>> {
+    return this.pool.request<Reply<Name>>(name, request, { idempotent: true });
   }
 }

@@ -145,6 +145,33 @@ describe('the client of a protocol with ids', () => {
 });
 
 describe('the client of a serial protocol', () => {
+  it('decodes a reply beside its request, and refuses one that does not fit', () => {
+    const seen: unknown[] = [];
+    const wire = new ForeignWire(lines, {
+      ...echoes,
+      decode: (frame, request) => {
+        seen.push(request === undefined ? undefined : [request.kind, request.pattern, request.data]);
+        if (request?.data !== String(frame)) throw new Error(`not the reply to '${String(request?.data)}'`);
+        return { data: String(frame) };
+      },
+    });
+    wire.request(1, 'x', 'a');
+    wire.request(2, 'x', 'b');
+    wire.client.receive(Buffer.from('a\n'));
+    expect(wire.clientHeard).toEqual([['response', 1, 'a']]);
+    const error = thrownBy(() => {
+      wire.client.receive(Buffer.from('a\n'));
+    });
+    expect(error).toMatchObject({
+      code: 'PTCP_PROTOCOL_VIOLATION',
+      message: expect.stringContaining("not the reply to 'b'") as unknown,
+    });
+    expect(seen).toEqual([
+      ['request', 'x', 'a'],
+      ['request', 'x', 'b'],
+    ]);
+  });
+
   it('is found out by an encode() that never looks at the id', () => {
     const serial = new ForeignWire(lines, echoes);
     serial.request(1, 'x', 'a');
