@@ -7,6 +7,10 @@ import {
   OnPush,
   PooledTcpContext,
   PooledTcpModule,
+  delimiter,
+  type DecodedMessage,
+  type Framing,
+  type MessageCodec,
   type PooledTcpClientOptions,
   type PooledTcpSession,
 } from '../../lib/index.js';
@@ -139,16 +143,28 @@ describe('groups of sessions', () => {
   });
 });
 
-describe('a client that never reads', () => {
+/** Lines of JSON, as a foreign protocol. */
+const LINES: { readonly framing: Framing; readonly codec: MessageCodec } = {
+  framing: delimiter('\n'),
+  codec: {
+    encode: (message) => Buffer.from(JSON.stringify(message)),
+    decode: (frame) => JSON.parse(frame.toString()) as DecodedMessage,
+  },
+};
+
+describe.each([
+  ['native', {}],
+  ['foreign', LINES],
+])('a client that never reads, %s', (_, wire) => {
   /** A client in front of which everything the server sends stops; and its session. */
   async function neverReader(push: NonNullable<Parameters<typeof start>[0]>['push']) {
-    const server = await start({ push, heartbeat: false });
+    const server = await start({ push, heartbeat: false, ...wire });
     const proxy = await FaultProxy.listen({
       target: { host: '127.0.0.1', port: server.port },
       windowBytes: 64 * 1024,
     });
     scope.defer(() => proxy.close());
-    const client = scope.client(proxy.port, { pool: { min: 1, max: 1 }, heartbeat: false });
+    const client = scope.client(proxy.port, { pool: { min: 1, max: 1 }, heartbeat: false, ...wire });
     const ticks: number[] = [];
     client.pushes<Tick>('tick').subscribe(({ seq }) => ticks.push(seq));
     const joined = firstValueFrom(sessions);

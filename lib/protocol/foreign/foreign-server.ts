@@ -8,6 +8,8 @@ import {
   type ServerSink,
 } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
+import type { PushWriter } from '../push-writer.js';
+import { ForeignPushWriter } from './foreign-push-writer.js';
 import { ForeignProtocol, withoutStreams, type ForeignOptions } from './foreign-protocol.js';
 import { DEFAULT_MAX_ID, type DecodedMessage } from './message-codec.js';
 
@@ -34,6 +36,7 @@ interface OpenRequest {
 export class ForeignServerProtocol extends ForeignProtocol implements ServerProtocol {
   readonly #sink: ServerSink;
   readonly #options: ForeignServerOptions;
+  #pushWriter: PushWriter | undefined;
   readonly #maxId: number;
   /** Ids of the peer's may be anything, and come twice: here calls have numbers of our own. */
   readonly #open = new Map<CallId, OpenRequest>();
@@ -99,8 +102,19 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
     // A foreign wire has no cancel.
   }
 
+  /** Made for the first push. */
+  get pushWriter(): PushWriter {
+    return (this.#pushWriter ??= new ForeignPushWriter({
+      frame: (route, data) =>
+        this.frame(this.encode({ kind: 'push', push: true, id: this.#nextId(), pattern: route, data })),
+      write: (parts) => {
+        this.write(parts);
+      },
+    }));
+  }
+
   push(route: string, data: unknown): void {
-    this.writePayload(this.encode({ kind: 'push', push: true, id: this.#nextId(), pattern: route, data }));
+    this.pushWriter.write(route, data, () => undefined);
   }
 
   goaway(notice: GoawayNotice): void {
