@@ -32,6 +32,8 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
   #exchange: Exchange | undefined;
   #pingToken = 0;
   #pingId: number | undefined;
+  /** What the peer has said goodbye with. */
+  #goodbye: string | undefined;
   /** A late reply may come that nothing tells from that of another call. */
   #isSpoiled = false;
 
@@ -69,7 +71,8 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
   logout(): Promise<void> | undefined {
     const { codec } = this;
     if (codec.onClose === undefined || this.#isSpoiled) return undefined;
-    return this.#converse('logout', (connection) => codec.onClose?.(connection));
+    const goaway = this.#goodbye;
+    return this.#converse('logout', (connection) => codec.onClose?.(connection, { goaway }));
   }
 
   request(id: number, message: OutgoingMessage): void {
@@ -152,6 +155,7 @@ export class ForeignClientProtocol extends ForeignProtocol implements ClientProt
     if (message.goaway !== undefined && message.goaway !== false) {
       if (message.answer !== undefined) this.answer(message, message.pattern, message.answer);
       const why = typeof message.goaway === 'string' ? message.goaway : 'the peer says goodbye';
+      this.#goodbye = why;
       this.#sink.goaway({ message: why });
     } else if (message.push !== undefined && message.push !== false) this.#pushed(message);
     else this.#replied(message);

@@ -142,8 +142,12 @@ export interface MessageCodec {
   readonly heartbeat?: ForeignHeartbeat | undefined;
   /** At a client: the login, within `pool.connectTimeoutMs`. What it throws fails the dial with `PTCP_HANDSHAKE_FAILED`. */
   onConnect?(connection: ForeignConnection): Promise<void> | void;
-  /** At a client: the logout, before a connection is closed that carries no call. It has a few seconds. */
-  onClose?(connection: ForeignConnection): Promise<void> | void;
+  /**
+   * At a client: the logout, before a connection is closed that carries no call. It has a few seconds.
+   *
+   * @param closing.goaway what the peer has said goodbye with, where it did so first: often nothing is left to say then
+   */
+  onClose?(connection: ForeignConnection, closing: { readonly goaway: string | undefined }): Promise<void> | void;
   /** At a client: answers a push with what it returns; undefined leaves it at `answer` of the decoded message. */
   onPush?(push: ForeignPush): unknown;
   /** At a server: a client has connected, and has said nothing yet. */

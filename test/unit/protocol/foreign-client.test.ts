@@ -142,6 +142,17 @@ describe('the client of a protocol with ids', () => {
 
     expect(wire.clientHeard).toEqual([['goaway', { message: 'maintenance' }]]);
   });
+
+  it('tells the logout what the server has said goodbye with, where it was first', async () => {
+    const onClose = jest.fn<NonNullable<MessageCodec['onClose']>>();
+    const wire = gateway({ decode: () => ({ goaway: 'maintenance' }), onClose });
+    await wire.client.logout();
+    expect(onClose).toHaveBeenLastCalledWith(expect.anything(), { goaway: undefined });
+
+    wire.client.receive(response(1, ''));
+    await wire.client.logout();
+    expect(onClose).toHaveBeenLastCalledWith(expect.anything(), { goaway: 'maintenance' });
+  });
 });
 
 describe('the client of a serial protocol', () => {
