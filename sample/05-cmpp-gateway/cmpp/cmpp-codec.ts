@@ -67,7 +67,11 @@ export function cmppCodec({ role, onTraffic }: CmppCodecOptions): MessageCodec {
     },
     ...(role === 'ismg'
       ? { goaway: (_notice, id) => message(terminate, false, id, {}) }
-      : { onClose: (connection) => connection.request<void>('terminate') }),
+      : {
+          // Whoever asks first ends the connection: an ISMG that has asked has its answer.
+          onClose: (connection, { goaway }) =>
+            goaway === undefined ? connection.request<void>('terminate') : undefined,
+        }),
   };
 }
 

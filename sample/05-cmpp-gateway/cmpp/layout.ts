@@ -54,7 +54,7 @@ export class Layout<F extends Fields> {
     try {
       return work();
     } catch (error) {
-      throw new LayoutError(`${field.name} of ${this.name} ${(error as Error).message}`, { cause: error });
+      throw new LayoutError(`${field.name} of ${this.name}: ${(error as Error).message}`, { cause: error });
     }
   }
 }
