@@ -1,11 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
+import { Controller } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { MessagePattern } from '@nestjs/microservices';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { filter, firstValueFrom, Subject, take, toArray } from 'rxjs';
 import { getPoolToken, type ClientStats, type HeartbeatSettings, type PooledTcpClient } from '../../lib/index.js';
-import type { Traffic } from '../../sample/05-cmpp-gateway/cmpp/cmpp-codec.js';
+import { cmppCodec, framing, type Traffic } from '../../sample/05-cmpp-gateway/cmpp/cmpp-codec.js';
+import { VERSION, type ConnectResp, type DeliverResp } from '../../sample/05-cmpp-gateway/cmpp/messages.js';
 import { linkTest, PORTS, WINDOW } from '../../sample/05-cmpp-gateway/cmpp/parameters.js';
 import { ACCOUNTS } from '../../sample/05-cmpp-gateway/demo/accounts.js';
 import { parseOptions, USAGE } from '../../sample/05-cmpp-gateway/demo/options.js';
@@ -44,7 +47,7 @@ describe('sample 05-cmpp-gateway', () => {
     return { app, strategy, address, traffic, outbox, port: Number(address.split(':')[1]) };
   }
 
-  async function startSp(ismg: string, { secret = FIRST.secret as string, heartbeat }: SpStart = {}) {
+  async function startSp(ismg: string, { secret = FIRST.secret, heartbeat }: SpStart = {}) {
     const seen: Traffic[] = [];
     const traffic = new Subject<Traffic>();
     traffic.subscribe((message) => seen.push(message));
@@ -168,6 +171,23 @@ describe('sample 05-cmpp-gateway', () => {
     }
   });
 
+  it('does not talk to one who lets it in without knowing its secret', async () => {
+    @Controller()
+    class Impostor {
+      @MessagePattern('connect')
+      connect(): Partial<ConnectResp> {
+        return { status: 0, version: VERSION };
+      }
+    }
+    const { port } = await scope.server([Impostor], { framing, codec: cmppCodec({ role: 'ismg' }) });
+    const onDeliver = (): DeliverResp => ({ msgId: 0n, result: 0 });
+    const options = spPool({ ismg: `127.0.0.1:${port}`, ...FIRST, onDeliver });
+    const client = scope.client(undefined, { ...options, pool: { min: 1, prewarmTimeoutMs: 100 } });
+    await expect(client.connect()).rejects.toMatchObject({
+      message: expect.stringContaining('without knowing its secret: this is not its ISMG') as unknown,
+    });
+  });
+
   it('gives each SP what is its own, and keeps it while the SP is away', async () => {
     const { address, app, outbox } = await startIsmg();
     const first = await startSp(address);
@@ -177,12 +197,21 @@ describe('sample 05-cmpp-gateway', () => {
     const inbox = new Inbox();
     const arrived = firstValueFrom(inbox.arrivals);
     const { sourceAddr, secret } = SECOND;
+    const received: string[] = [];
     const client = scope.client(
       undefined,
-      spPool({ ismg: address, sourceAddr, secret, onDeliver: (deliver) => inbox.take(deliver) }),
+      spPool({
+        ismg: address,
+        sourceAddr,
+        secret,
+        connections: { min: 1, max: 1 },
+        onDeliver: (deliver) => inbox.take(deliver),
+        onTraffic: ({ direction, message }) => direction === 'received' && received.push(message),
+      }),
     );
     await client.connect();
     expect(await arrived).toMatchObject({ kind: 'message', to: SECOND.accessNumber, text: 'are you there?' });
+    expect(received).toEqual(['CMPP_CONNECT_RESP', 'CMPP_DELIVER']);
     expect(first.inbox.all).toEqual([]);
     await client.close();
   });

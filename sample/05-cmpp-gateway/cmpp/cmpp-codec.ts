@@ -69,8 +69,9 @@ export function cmppCodec({ role, onTraffic }: CmppCodecOptions): MessageCodec {
       ? { goaway: (_notice, id) => message(terminate, false, id, {}) }
       : {
           // Whoever asks first ends the connection: an ISMG that has asked has its answer.
-          onClose: (connection, { goaway }) =>
-            goaway === undefined ? connection.request<void>('terminate') : undefined,
+          onClose: async (connection, { goaway }) => {
+            if (goaway === undefined) await connection.request('terminate');
+          },
         }),
   };
 }

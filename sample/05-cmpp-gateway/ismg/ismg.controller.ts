@@ -1,4 +1,4 @@
-import { Controller, Logger, UseGuards } from '@nestjs/common';
+import { Controller, Logger } from '@nestjs/common';
 import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PooledTcpContext } from '../../../lib/index.js';
@@ -6,7 +6,7 @@ import type { Connect, ConnectResp, DeliverResp, Submit, SubmitResp } from '../c
 import { CmppRefusal, RESULT, STATUS } from '../cmpp/results.js';
 import { MobileNetwork } from './mobile-network.js';
 import { ServiceProviders, type ServiceProvider } from './service-providers.js';
-import { letGo, LoggedIn, loginOf, rememberLogin, requireLogin, type SessionLogin } from './session-login.js';
+import { letGo, loginOf, rememberLogin, requireLogin, type SessionLogin } from './session-login.js';
 
 /** The switch takes a moment for each message: long enough for windows to fill. */
 const SWITCH_MS = 5;
@@ -39,7 +39,6 @@ export class IsmgController {
     }
   }
 
-  @UseGuards(LoggedIn)
   @MessagePattern('submit')
   async submit(@Payload() request: Submit, @Ctx() context: PooledTcpContext): Promise<Partial<SubmitResp>> {
     const login = requireLogin(context);

@@ -29,7 +29,8 @@ await runService(async () => {
   process.on('message', (message: ToIsmg) => {
     if (message.type === 'write') app.get(MobileNetwork).write(message.from, message.to, message.text);
     else {
-      const outboxes = [...app.get(ServiceProviders)].map(({ sourceAddr, outbox }) => [sourceAddr, outbox.stats]);
+      const providers = [...app.get(ServiceProviders)];
+      const outboxes = providers.map(({ sourceAddr, outbox }) => [sourceAddr, outbox.stats] as const);
       const { mostInFlight } = app.get(IsmgController);
       tell({ type: 'report', report: { mostInFlight, outboxes: Object.fromEntries(outboxes) } });
     }

@@ -11,6 +11,8 @@ export interface OutboxOptions {
   readonly attempts: number;
   /** As many wait for a connection or a window. */
   readonly maxWaiting: number;
+  /** Told of one that cannot be sent at all. */
+  readonly onUnsendable: (deliver: Deliver, error: unknown) => void;
 }
 
 /** What has become of the CMPP_DELIVERs for one SP. */
@@ -141,8 +143,14 @@ export class Outbox {
     try {
       line.send(sent.deliver);
     } catch (error) {
-      if (!(error instanceof PooledTcpError) || error.code !== 'PTCP_CONNECTION_LOST') throw error;
-      this.detach(line);
+      if (error instanceof PooledTcpError && error.code !== 'PTCP_PAYLOAD_UNSERIALIZABLE') {
+        this.detach(line);
+        return;
+      }
+      clearTimeout(sent.timer);
+      line.unanswered.delete(msgId);
+      this.#failed += 1;
+      this.#options.onUnsendable(sent.deliver, error);
     }
   }
 }

@@ -1,7 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { authenticatorIsmg, authenticatorSource, isSame } from '../cmpp/authenticator.js';
 import { type SpAccount } from '../cmpp/login.js';
-import { VERSION, type Connect, type ConnectResp } from '../cmpp/messages.js';
+import { VERSION, type Connect, type ConnectResp, type Deliver } from '../cmpp/messages.js';
 import { ANSWER_TIMEOUT_MS, ATTEMPTS, WINDOW } from '../cmpp/parameters.js';
 import { CmppRefusal, STATUS } from '../cmpp/results.js';
 import { ISMG_OPTIONS, type IsmgOptions } from './ismg-options.js';
@@ -16,10 +16,14 @@ export interface ServiceProvider extends SpAccount {
 
 @Injectable()
 export class ServiceProviders {
+  readonly #logger = new Logger('Ismg');
   readonly #providers: readonly ServiceProvider[];
 
   constructor(@Inject(ISMG_OPTIONS) { accounts, answerTimeoutMs = ANSWER_TIMEOUT_MS }: IsmgOptions) {
-    const limits = { window: WINDOW, answerTimeoutMs, attempts: ATTEMPTS, maxWaiting: 10_000 };
+    const onUnsendable = ({ msgId }: Deliver, error: unknown): void => {
+      this.#logger.error(`CMPP_DELIVER ${msgId.toString()} cannot be sent: ${(error as Error).message}`);
+    };
+    const limits = { window: WINDOW, answerTimeoutMs, attempts: ATTEMPTS, maxWaiting: 10_000, onUnsendable };
     this.#providers = accounts.map((account) => ({ ...account, outbox: new Outbox(limits) }));
   }
 

@@ -1,4 +1,3 @@
-import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { PooledTcpContext } from '../../../lib/index.js';
 import { CmppRefusal, RESULT } from '../cmpp/results.js';
 import type { Line } from './outbox.js';
@@ -34,19 +33,10 @@ export function letGo(context: PooledTcpContext): void {
   });
 }
 
-/** @throws CmppRefusal where nobody has logged in, whose connection is closed then */
+/** Nothing is done for one who has not logged in. @throws CmppRefusal; the connection is closed then */
 export function requireLogin(context: PooledTcpContext): SessionLogin {
   const login = loginOf(context);
   if (login !== undefined) return login;
   letGo(context);
   throw new CmppRefusal(RESULT.badCommand, 'CMPP_CONNECT comes first');
-}
-
-/** Nothing is done for a connection on which nobody has logged in. */
-@Injectable()
-export class LoggedIn implements CanActivate {
-  canActivate(execution: ExecutionContext): boolean {
-    requireLogin(execution.switchToRpc().getContext<PooledTcpContext>());
-    return true;
-  }
 }

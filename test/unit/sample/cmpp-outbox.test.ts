@@ -1,16 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { PooledTcpError } from '../../../lib/index.js';
 import { Outbox, type Line } from '../../../sample/05-cmpp-gateway/ismg/outbox.js';
+import type { Deliver } from '../../../sample/05-cmpp-gateway/cmpp/messages.js';
 import { emptyDeliver } from '../../support/cmpp/messages.js';
 
 const T = 60_000;
 
 describe('the CMPP_DELIVERs for an SP', () => {
   let outbox: Outbox;
+  let unsendable: bigint[];
 
   beforeEach(() => {
     jest.useFakeTimers();
-    outbox = new Outbox({ window: 2, answerTimeoutMs: T, attempts: 3, maxWaiting: 5 });
+    unsendable = [];
+    const onUnsendable = ({ msgId }: Deliver): void => void unsendable.push(msgId);
+    outbox = new Outbox({ window: 2, answerTimeoutMs: T, attempts: 3, maxWaiting: 5, onUnsendable });
   });
 
   afterEach(() => {
@@ -89,6 +93,18 @@ describe('the CMPP_DELIVERs for an SP', () => {
     add(1n);
     expect(outbox.stats).toMatchObject({ connections: 0, waiting: 1, unanswered: 0 });
     expect(connect().sent).toEqual([1n]);
+  });
+
+  it('are told of when they cannot be sent, and hold nothing up', () => {
+    const sent: bigint[] = [];
+    outbox.attach(({ msgId }) => {
+      if (msgId < 3n) throw new PooledTcpError('PTCP_PAYLOAD_UNSERIALIZABLE', 'too long');
+      sent.push(msgId);
+    });
+    add(1n, 2n, 3n);
+    expect({ unsendable, sent }).toEqual({ unsendable: [1n, 2n], sent: [3n] });
+    expect(outbox.stats).toMatchObject({ connections: 1, failed: 2, unanswered: 1 });
+    expect(jest.getTimerCount()).toBe(1);
   });
 
   it('are dropped, and counted, when too many wait', () => {
