@@ -8,7 +8,12 @@ import { promisify } from 'node:util';
 import { filter, firstValueFrom, Subject, take, toArray } from 'rxjs';
 import { getPoolToken, type ClientStats, type HeartbeatSettings, type PooledTcpClient } from '../../lib/index.js';
 import { cmppCodec, framing, type Traffic } from '../../sample/05-cmpp-gateway/cmpp/cmpp-codec.js';
-import { VERSION, type ConnectResp, type DeliverResp } from '../../sample/05-cmpp-gateway/cmpp/messages.js';
+import {
+  VERSION,
+  type ConnectResp,
+  type Deliver,
+  type DeliverResp,
+} from '../../sample/05-cmpp-gateway/cmpp/messages.js';
 import { linkTest, PORTS, WINDOW } from '../../sample/05-cmpp-gateway/cmpp/parameters.js';
 import { ACCOUNTS } from '../../sample/05-cmpp-gateway/demo/accounts.js';
 import { parseOptions, USAGE } from '../../sample/05-cmpp-gateway/demo/options.js';
@@ -151,6 +156,24 @@ describe('sample 05-cmpp-gateway', () => {
       sent: false,
       message: expect.stringContaining('Dest_terminal_Id of CMPP_SUBMIT: there are 0') as unknown,
     });
+  });
+
+  it('answers what is beyond the window with Result 8, flow control, and the rest as always', async () => {
+    const { app, address } = await startIsmg();
+    const onDeliver = ({ msgId }: Deliver): DeliverResp => ({ msgId, result: 0 });
+    const options = spPool({ ismg: address, ...FIRST, connections: { min: 1, max: 1 }, onDeliver });
+    const client = scope.client(undefined, { ...options, pool: { ...options.pool, maxInFlight: 2 * WINDOW } });
+    await client.connect();
+    const { sourceAddr, accessNumber } = FIRST;
+    const submit = { msgSrc: sourceAddr, srcId: accessNumber, destTerminalIds: ['13800000001'] };
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 2 * WINDOW }, () => client.request('submit', submit)),
+    );
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused) expect(reason).toMatchObject({ cause: { cmppCode: 8 } });
+    expect(app.get(IsmgController).mostInFlight).toBe(WINDOW);
+    await client.close();
   });
 
   it('does not start an SP with the wrong secret, and says why', async () => {

@@ -80,6 +80,7 @@ export class Play {
   kill(): void {
     this.#sp?.kill();
     this.#ismg.kill();
+    this.#second?.destroy();
   }
 
   #start(name: string, env: NodeJS.ProcessEnv): Child {

@@ -37,6 +37,10 @@ export class SecondSp {
   close(): Promise<void> {
     return this.#client.close();
   }
+
+  destroy(): void {
+    this.#client.destroy();
+  }
 }
 
 /** What an SP learns that has the wrong secret. */

@@ -7,7 +7,10 @@ export async function runService(
 ): Promise<void> {
   try {
     const { app, address } = await boot();
-    process.once('disconnect', () => void app.close().then(() => process.exit(0)));
+    const stop = (): void => void app.close().then(() => process.exit(0));
+    process.once('disconnect', stop);
+    // The launcher may have let go while this was starting.
+    if (process.send !== undefined && !process.connected) stop();
     if (!tell({ type: 'ready', address })) console.log(`listening on ${address}`);
   } catch (error) {
     const message = describe(error);
