@@ -25,6 +25,8 @@ export class AddressList {
 
   /** @param host as `canonicalHost` writes it */
   has(host: string): boolean {
+    // `BlockList` makes an object of each address that it is asked about.
+    if (this.isEmpty) return false;
     return isIPv4(host) ? this.#ipv4.check(host, 'ipv4') : this.#ipv6.check(host, 'ipv6');
   }
 

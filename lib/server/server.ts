@@ -50,7 +50,7 @@ export interface ServerStats {
   readonly refusedBy: Readonly<Record<RefusalReason, number>>;
   /** Calls refused, since start, because the server had too many in flight or its event loop was late. */
   readonly shed: number;
-  /** Events dropped, since start, because as many calls and events as allowed were at work. */
+  /** Events dropped, since start, because as many as allowed were at work. */
   readonly droppedEvents: number;
   readonly pushes: PushStats;
 }
@@ -228,11 +228,11 @@ export class TcpServer implements SessionHost {
 
   admitCall(): string | undefined {
     const { maxInFlight, maxEventLoopDelayMs } = this.settings;
-    const isFull = this.#isFull;
+    const isFull = this.#inFlight >= maxInFlight;
     if (isFull || (maxEventLoopDelayMs > 0 && this.#loopDelay.isTooLate)) {
       this.#shed += 1;
       return isFull
-        ? `the server has ${maxInFlight} calls and events in flight, as many as maxInFlight allows`
+        ? `the server has ${maxInFlight} calls in flight, as many as maxInFlight allows`
         : `the event loop of the server is late by more than maxEventLoopDelayMs (${maxEventLoopDelayMs})`;
     }
     this.#inFlight += 1;
@@ -244,8 +244,8 @@ export class TcpServer implements SessionHost {
   }
 
   admitEvent(): string | undefined {
-    if (this.#isFull)
-      return `the server has ${this.settings.maxInFlight} calls and events in flight, as many as maxInFlight allows`;
+    if (this.#events >= this.settings.maxInFlight)
+      return `the server has ${this.#events} events at work, as many as maxInFlight allows`;
     this.#events += 1;
     return undefined;
   }
@@ -257,10 +257,6 @@ export class TcpServer implements SessionHost {
   eventDropped(session: Session, why: string): void {
     this.#droppedEvents += 1;
     this.boundedLog.warn('events', `dropped an event of ${session.peer}: ${why}`);
-  }
-
-  get #isFull(): boolean {
-    return this.#inFlight + this.#events >= this.settings.maxInFlight;
   }
 
   refused(reason: RefusalReason, session: Session, why: string): void {

@@ -303,12 +303,12 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       return;
     }
     // A handler that goes on after its call was cancelled still counts: cancelling is no way to start more of them.
-    const running = this.#running;
+    const running = this.#calls.size + this.#abandoned;
     if (running >= settings.maxInFlightPerConnection) {
       this.#protocol.failure(
         id,
         'overloaded',
-        `the connection has ${running} calls and events in flight, as many as maxInFlightPerConnection allows`,
+        `the connection has ${running} calls in flight, as many as maxInFlightPerConnection allows`,
       );
       return;
     }
@@ -335,10 +335,10 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     if (denial !== undefined) throw denial;
     this.#lifetime.used();
     const { settings, dispatcher } = this.#host;
-    const running = this.#running;
+    // Counted apart from calls: a client that keeps to its window of calls may send an event beside them.
     const why =
-      running >= settings.maxInFlightPerConnection
-        ? `the connection has ${running} calls and events in flight, as many as maxInFlightPerConnection allows`
+      this.#events >= settings.maxInFlightPerConnection
+        ? `the connection has ${this.#events} events at work, as many as maxInFlightPerConnection allows`
         : this.#host.admitEvent();
     if (why !== undefined) {
       // It has no answer. To stop reading instead would hold up replies, cancels and heartbeats behind it.
@@ -518,11 +518,6 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
       this.#expire();
     });
     this.#deadlines.setAt(at);
-  }
-
-  /** What the connection's handlers are at, those of calls that were given up included. */
-  get #running(): number {
-    return this.#calls.size + this.#abandoned + this.#events;
   }
 
   #watchIntake(chunkBytes: number): void {

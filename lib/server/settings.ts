@@ -66,9 +66,9 @@ export interface PooledTcpServerOptions extends WireOptions {
   readonly maxConnectionsPerHost?: number | undefined;
   /** Connections at once of one principal, see `authenticate`; 0 for any number. Default 0. */
   readonly maxConnectionsPerPrincipal?: number | undefined;
-  /** Calls in flight and events at work on one connection; further calls are refused, unsent, further events dropped. Default 16 384. */
+  /** Calls in flight on one connection, and, counted apart, events at work; further calls are refused, unsent, further events dropped. Default 16 384. */
   readonly maxInFlightPerConnection?: number | undefined;
-  /** Calls in flight and events at work on the server; further calls are refused, unsent, further events dropped. Default 65 536. */
+  /** Calls in flight on the server, and, counted apart, events at work; further calls are refused, unsent, further events dropped. Default 65 536. */
   readonly maxInFlight?: number | undefined;
   /**
    * Bytes of messages that have not come whole, on all connections together; beyond it the one that has been at it for
@@ -176,12 +176,12 @@ export const serverRules: OptionRules<ServerSettings> = {
   maxInFlightPerConnection: integer({
     default: 16_384,
     min: 1,
-    text: 'Calls in flight on one connection, cancelled ones whose handlers go on and events at work included; further calls are refused, unsent, and further events dropped.',
+    text: 'Calls in flight on one connection, cancelled ones whose handlers go on included; further ones are refused, unsent. Events at work are counted apart; beyond as many they are dropped.',
   }),
   maxInFlight: integer({
     default: 65_536,
     min: 1,
-    text: 'Calls in flight and events at work on the server; further calls are refused, unsent, and further events dropped.',
+    text: 'Calls in flight on the server; further ones are refused, unsent. Events at work are counted apart; beyond as many they are dropped.',
   }),
   maxPartialBytes: bytes({
     default: 256 * 1024 * 1024,

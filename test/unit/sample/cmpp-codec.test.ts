@@ -13,7 +13,7 @@ import { readReport, REPORT, reportTime } from '../../../sample/05-cmpp-gateway/
 import { emptyDeliver } from '../../support/cmpp/messages.js';
 
 /*
- * Made with Python's struct and hashlib from the tables of the specification. CONNECT, CONNECT_RESP and SUBMIT are, byte
+ * Made with Python's struct and hashlib from the tables of the specification. CONNECT_RESP and SUBMIT are, byte
  * for byte, what the tests of github.com/bigwhite/gocmpp have for the same values.
  */
 const zeros = (bytes: number): string => '00'.repeat(bytes);

@@ -143,15 +143,19 @@ describe('events whose handlers do not end', () => {
     await settled();
   });
 
-  it('count for calls, too', async () => {
+  it('take no place of a call, nor does a call take theirs', async () => {
     const clock = new StepClock();
     const peer = new SessionPeer(clock, { maxInFlightPerConnection: 1 });
     const [client, server] = peer.accept();
     client.write([nestFrameOf({ pattern: 'p', data: 1 }), nestFrameOf({ id: '1', pattern: 'q', data: 1 })]);
     await settled();
+    expect(peer.calls.map(({ pattern }) => pattern)).toEqual(['q']);
+    client.write([nestFrameOf({ id: '2', pattern: 'q', data: 1 }), nestFrameOf({ pattern: 'p', data: 2 })]);
+    await settled();
     expect(packetsIn(Buffer.concat(server.writes))).toMatchObject([
-      { id: '1', err: { code: 'PTCP_SERVER_OVERLOADED' } },
+      { id: '2', err: { code: 'PTCP_SERVER_OVERLOADED' } },
     ]);
+    expect(peer.droppedEvents).toHaveLength(1);
     client.destroy();
     await settled();
   });
