@@ -218,11 +218,12 @@ describe('a subscription whose connection is about to be closed', () => {
   ])('moves when %s, so that it can be closed', async (_why, options, act) => {
     const all = await opened(options);
     act(all);
-    await all.clock.run(6_000, 50);
+    // Up to a quarter of the lifetime is left to chance, and the request is not to wait for its answer too long.
+    for (let ms = 0; ms < 6_000 && lastAt(all).session === all.call.session; ms += 50) await all.clock.run(50, 50);
     const again = lastAt(all);
     expect(again.session).not.toBe(all.call.session);
     again.respond('moved');
-    await settled();
+    await all.clock.run(500, 50);
     expect(all.call.session.isOpen).toBe(false);
     expect(all.heard).toEqual(['opened ok at a:1', 'opened moved at a:1']);
     expect(all.client.stats()).toMatchObject({ inFlight: 1 });
@@ -288,6 +289,20 @@ describe('subscriptions of a client that closes', () => {
     await settled();
     expect(heard).toEqual(['opened ok at a:1', 'complete']);
     expect(clock.pending).toBe(0);
+  });
+
+  it('that rest before another attempt leave no timer when it is destroyed', async () => {
+    const all = await opened({
+      pool: { acquireTimeoutMs: 100 },
+      backoff: { jitter: 0, initialMs: 5_000, maxMs: 5_000 },
+    });
+    all.refusing.add('a:1');
+    all.cut('a:1');
+    await all.clock.run(1_000, 50);
+    all.client.destroy();
+    await settled();
+    expect(all.heard).toEqual(['opened ok at a:1', 'complete']);
+    expect(all.clock.pending).toBe(0);
   });
 
   it('complete when it is destroyed', async () => {
