@@ -22,7 +22,7 @@ import {
   type RunningCall,
 } from './active-call.js';
 import { CallDeadlines } from './call-deadlines.js';
-import { ClientLease } from './client-lease.js';
+import { ClientLease, type LeaseHooks } from './client-lease.js';
 import { Dialer } from './dialer.js';
 import { Hedge } from './hedge.js';
 import { HedgedCall } from './hedged-call.js';
@@ -98,6 +98,20 @@ export class Client implements ConnectionSource {
     },
     settled: () => {
       // An attempt of a hedged request is no request: that is counted when both are over.
+    },
+  };
+  readonly #leaseHooks: LeaseHooks = {
+    started: () => {
+      this.#requests += 1;
+    },
+    settled: (isFailure) => {
+      this.settled(isFailure);
+    },
+    answered: (connection, sentAt) => {
+      this.answered(connection, sentAt);
+    },
+    failed: (connection, error, sentAt) => {
+      this.failed(connection, error, sentAt);
     },
   };
   #connecting: Promise<void> | undefined;
@@ -271,26 +285,7 @@ export class Client implements ConnectionSource {
   }
 
   #leaseOf(lease: Lease<ClientConnection>, { isSerial }: LeaseOptions): ClientLease {
-    return new ClientLease(
-      lease,
-      this.#clock,
-      this.#deadlines,
-      {
-        started: () => {
-          this.#requests += 1;
-        },
-        settled: (isFailure) => {
-          this.settled(isFailure);
-        },
-        answered: (connection, sentAt) => {
-          this.answered(connection, sentAt);
-        },
-        failed: (connection, error, sentAt) => {
-          this.failed(connection, error, sentAt);
-        },
-      },
-      isSerial === true,
-    );
+    return new ClientLease(lease, this.#clock, this.#deadlines, this.#leaseHooks, isSerial === true);
   }
 
   /** They hold connections without an end, and would hold up every drain. */

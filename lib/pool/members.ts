@@ -57,7 +57,7 @@ export class Members<R> {
     let slots = 0;
     for (const member of this.#all) {
       const { state } = member;
-      if (state === 'idle' || state === 'validating' || (state === 'active' && this.#isDoubtful(member)))
+      if (state === 'idle' || state === 'validating' || (state === 'active' && member.isDoubted))
         slots += this.slots - member.inFlight;
     }
     return slots;
@@ -304,7 +304,7 @@ export class Members<R> {
     let overdue: Member<R> | undefined;
     for (const member of this.#all) {
       const { state, isReserved, retirement, inFlight } = member;
-      if (state !== 'active' || isReserved || inFlight >= this.slots || this.#isDoubtful(member)) continue;
+      if (state !== 'active' || isReserved || inFlight >= this.slots || member.isDoubted) continue;
       if (retirement === 'none' && (best === undefined || inFlight < best.inFlight)) best = member;
       if (retirement === 'overdue' && (overdue === undefined || inFlight < overdue.inFlight)) overdue = member;
     }
@@ -313,15 +313,11 @@ export class Members<R> {
 
   #isFresh(member: Member<R>): boolean {
     if (this.#factory.validate === undefined) return true;
-    if (this.#isDoubtful(member)) return false;
+    if (member.isDoubted) return false;
     if (member.isFreshNow) return true;
     const { validateAfterIdleMs } = this.#settings;
     const now = this.#clock.now();
     return now - member.freshAt <= validateAfterIdleMs || now - this.#aliveAt(member) <= validateAfterIdleMs;
-  }
-
-  #isDoubtful(member: Member<R>): boolean {
-    return member.isDoubted;
   }
 
   #aliveAt({ resource }: Member<R>): number {

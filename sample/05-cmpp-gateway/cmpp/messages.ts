@@ -100,3 +100,20 @@ export type Submit = ValuesOf<typeof SUBMIT>;
 export type SubmitResp = ValuesOf<typeof SUBMIT_RESP>;
 export type Deliver = ValuesOf<typeof DELIVER>;
 export type DeliverResp = ValuesOf<typeof DELIVER_RESP>;
+
+/** A CMPP_DELIVER in which nothing is set but its Msg_Id. */
+export function emptyDeliver(msgId: bigint): Deliver {
+  return {
+    msgId,
+    destId: '',
+    serviceId: '',
+    tpPid: 0,
+    tpUdhi: 0,
+    msgFmt: 0,
+    srcTerminalId: '',
+    srcTerminalType: 0,
+    registeredDelivery: 0,
+    msgContent: Buffer.alloc(0),
+    linkId: '',
+  };
+}

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { MessageIds } from '../cmpp/message-id.js';
-import type { Deliver, Submit } from '../cmpp/messages.js';
+import { emptyDeliver, type Deliver, type Submit } from '../cmpp/messages.js';
 import { contentsOf } from '../cmpp/short-message.js';
 import { REPORT, reportTime } from '../cmpp/status-report.js';
 import { ISMG_OPTIONS, type IsmgOptions } from './ismg-options.js';
@@ -45,7 +45,7 @@ export class MobileNetwork implements OnModuleDestroy {
     this.#reference = (this.#reference + 1) % 256;
     for (const { msgFmt, tpUdhi, msgContent } of contentsOf(text, this.#reference)) {
       provider.outbox.add({
-        ...this.#deliver(new Date()),
+        ...emptyDeliver(this.#ids.next(new Date())),
         destId: to,
         srcTerminalId: from,
         msgFmt,
@@ -60,7 +60,7 @@ export class MobileNetwork implements OnModuleDestroy {
   #report({ srcId, serviceId }: Submit, msgId: bigint, terminal: string, submittedAt: Date): Deliver {
     const doneAt = new Date();
     return {
-      ...this.#deliver(doneAt),
+      ...emptyDeliver(this.#ids.next(doneAt)),
       destId: srcId,
       serviceId,
       srcTerminalId: terminal,
@@ -72,23 +72,6 @@ export class MobileNetwork implements OnModuleDestroy {
         doneTime: reportTime(doneAt),
         destTerminalId: terminal,
       }),
-    };
-  }
-
-  /** A message of the network's, still empty. */
-  #deliver(time: Date): Deliver {
-    return {
-      msgId: this.#ids.next(time),
-      destId: '',
-      serviceId: '',
-      tpPid: 0,
-      tpUdhi: 0,
-      msgFmt: 0,
-      srcTerminalId: '',
-      srcTerminalType: 0,
-      registeredDelivery: 0,
-      msgContent: Buffer.alloc(0),
-      linkId: '',
     };
   }
 

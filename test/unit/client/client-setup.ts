@@ -106,3 +106,27 @@ export async function connectedClientOf(options: PooledTcpClientOptions = {}) {
   await all.client.connect();
   return all;
 }
+
+/** Many calls, each answered after its server's delay in milliseconds: the client learns who is quick. */
+export async function teachLatencies(
+  { at, ask, clock }: Pick<Awaited<ReturnType<typeof connectedClientOf>>, 'at' | 'ask' | 'clock'>,
+  delays: Readonly<Record<string, number>>,
+): Promise<void> {
+  const servers = Object.entries(delays);
+  for (const [address, delayMs] of servers) {
+    at(address).onCall = (call) => {
+      clock.setTimeout(() => {
+        call.respond(address);
+      }, delayMs);
+    };
+  }
+  for (let i = 0; i < 200; i++) {
+    ask('teach');
+    await clock.run(5, 1);
+  }
+  await clock.run(100, 10);
+  for (const [address] of servers) {
+    at(address).calls.length = 0;
+    at(address).onCall = undefined;
+  }
+}

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { resolveClientOptions, type PooledTcpClientOptions } from '../../../lib/client/settings.js';
 import { thrownBy } from '../../support/bytes.js';
 import { settled } from '../../support/step-clock.js';
-import { connectedClientOf } from './client-setup.js';
+import { connectedClientOf, teachLatencies } from './client-setup.js';
 
 const A = 'a:1';
 const B = 'b:2';
@@ -47,24 +47,9 @@ describe('a hedged request', () => {
   });
 
   it('goes to the other server also where the first looks better by far', async () => {
-    const { ask, at, clock, hedged } = await hedgingOf({ pool: { min: 2, validateAfterIdleMs: 60_000 } });
-    const delays: Record<string, number> = { [A]: 1, [B]: 40 };
-    for (const address of [A, B]) {
-      at(address).onCall = (call) => {
-        clock.setTimeout(() => {
-          call.respond(address);
-        }, delays[address] ?? 0);
-      };
-    }
-    for (let i = 0; i < 200; i++) {
-      ask('teach');
-      await clock.run(5, 1);
-    }
-    await clock.run(100, 10);
-    for (const address of [A, B]) {
-      at(address).calls.length = 0;
-      at(address).onCall = undefined;
-    }
+    const all = await hedgingOf({ pool: { min: 2, validateAfterIdleMs: 60_000 } });
+    await teachLatencies(all, { [A]: 1, [B]: 40 });
+    const { at, hedged } = all;
     const { first } = await hedged();
     expect(first).toBe(A);
     expect([A, B].map((address) => at(address).calls.length)).toEqual([1, 1]);

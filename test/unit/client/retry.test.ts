@@ -3,7 +3,7 @@ import type { PooledTcpClientOptions } from '../../../lib/client/settings.js';
 import type { UploadSource } from '../../../lib/client/upload.js';
 import { PooledTcpError } from '../../../lib/errors/pooled-tcp-error.js';
 import { settled } from '../../support/step-clock.js';
-import { connectedClientOf } from './client-setup.js';
+import { connectedClientOf, teachLatencies } from './client-setup.js';
 
 const A = 'a:1';
 const B = 'b:2';
@@ -68,26 +68,9 @@ describe('an idempotent request that was lost after it was sent', () => {
   });
 
   it('goes to another server, although the first looks better by far and has connections left', async () => {
-    const { at, ask, clock, client, placeOfCall, calls } = await pairOf({
-      pool: { min: 3, max: 3, validateAfterIdleMs: 60_000 },
-    });
-    const delays: Record<string, number> = { [A]: 1, [B]: 40 };
-    for (const address of [A, B]) {
-      at(address).onCall = (call) => {
-        clock.setTimeout(() => {
-          call.respond(address);
-        }, delays[address] ?? 0);
-      };
-    }
-    for (let i = 0; i < 200; i++) {
-      ask('teach');
-      await clock.run(5, 1);
-    }
-    await clock.run(100, 10);
-    for (const address of [A, B]) {
-      at(address).calls.length = 0;
-      at(address).onCall = undefined;
-    }
+    const all = await pairOf({ pool: { min: 3, max: 3, validateAfterIdleMs: 60_000 } });
+    await teachLatencies(all, { [A]: 1, [B]: 40 });
+    const { ask, client, placeOfCall, calls } = all;
     const { replies } = ask('sum', { idempotent: true });
     await expect(placeOfCall()).resolves.toEqual([A, B]);
     client.connections

@@ -10,7 +10,7 @@ import { cmppCodec, framing, type Traffic } from '../../../sample/05-cmpp-gatewa
 import { messageId, MessageIds, parseMessageId } from '../../../sample/05-cmpp-gateway/cmpp/message-id.js';
 import { RESULT } from '../../../sample/05-cmpp-gateway/cmpp/results.js';
 import { readReport, REPORT, reportTime } from '../../../sample/05-cmpp-gateway/cmpp/status-report.js';
-import { emptyDeliver } from '../../support/cmpp/messages.js';
+import { emptyDeliver } from '../../../sample/05-cmpp-gateway/cmpp/messages.js';
 
 /*
  * Made with Python's struct and hashlib from the tables of the specification. CONNECT_RESP and SUBMIT are, byte

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { PooledTcpError } from '../../../lib/index.js';
 import { Outbox, type Line } from '../../../sample/05-cmpp-gateway/ismg/outbox.js';
 import type { Deliver } from '../../../sample/05-cmpp-gateway/cmpp/messages.js';
-import { emptyDeliver } from '../../support/cmpp/messages.js';
+import { emptyDeliver } from '../../../sample/05-cmpp-gateway/cmpp/messages.js';
 
 const T = 60_000;
 
