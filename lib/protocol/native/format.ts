@@ -51,4 +51,6 @@ export const FRAGMENTS = 0;
 export const LITERAL_PATTERN = 0;
 /** Patterns a server remembers for each connection. */
 export const MAX_PATTERNS = 1024;
+/** Longest text that is remembered. A longer one is spelled out each time, so that a connection's table stays small. */
+export const MAX_NUMBERED_PATTERN_BYTES = 256;
 export const MAX_PATTERN_BYTES = 0xffff;

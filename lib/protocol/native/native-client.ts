@@ -2,7 +2,7 @@ import { Deferred } from '../../common/deferred.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { isMetadata, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
 import type { ClientProtocol } from '../protocol.js';
-import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
+import { FLAG, LITERAL_PATTERN, MAX_NUMBERED_PATTERN_BYTES, MAX_PATTERNS, TYPE } from './format.js';
 import type { FrameReader } from './native-decoder.js';
 import { encodePattern } from './native-encoder.js';
 import { NativeProtocol, type NativeOptions } from './native-protocol.js';
@@ -67,7 +67,9 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
     const patterns = (this.#patterns ??= new Map<string, number>());
     const known = patterns.get(route);
     const spelled = known === undefined ? encodePattern(route) : undefined;
-    const number = known ?? (patterns.size < this.#maxPatterns ? patterns.size + 1 : LITERAL_PATTERN);
+    const isRemembered =
+      spelled !== undefined && spelled.length <= MAX_NUMBERED_PATTERN_BYTES && patterns.size < this.#maxPatterns;
+    const number = known ?? (isRemembered ? patterns.size + 1 : LITERAL_PATTERN);
     const metadataJson = metadata === undefined ? undefined : encodeMetadata(metadata);
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);

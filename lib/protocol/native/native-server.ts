@@ -2,20 +2,16 @@ import type { CallId, FailureKind, GoawayNotice, MessageWriter, Metadata, Server
 import { isMetadata } from '../messages.js';
 import { violation, type ServerProtocol } from '../protocol.js';
 import type { PushWriter } from '../push-writer.js';
-import { FLAG, LITERAL_PATTERN, MAX_PATTERNS, TYPE } from './format.js';
+import { FLAG, LITERAL_PATTERN, MAX_NUMBERED_PATTERN_BYTES, MAX_PATTERNS, TYPE } from './format.js';
 import type { FrameReader } from './native-decoder.js';
 import { NativeProtocol, type NativeOptions } from './native-protocol.js';
 import { NativePushWriter } from './native-push-writer.js';
 import { readItem, writeFailure } from './stream-messages.js';
 
-/** What the table of one connection may hold: 1 KiB for each pattern, which none that people write comes near. */
-const MAX_PATTERN_CHARS = 1024 * MAX_PATTERNS;
-
 /** Server side of the native protocol. */
 export class NativeServerProtocol extends NativeProtocol<ServerSink> implements ServerProtocol {
   /** What the client's pattern numbers stand for; number n is at n - 1. */
   readonly #patterns: string[] = [];
-  #patternChars = 0;
   readonly pushWriter: PushWriter;
 
   constructor(writer: MessageWriter, sink: ServerSink, options: NativeOptions) {
@@ -81,13 +77,13 @@ export class NativeServerProtocol extends NativeProtocol<ServerSink> implements 
   #readPattern(frame: FrameReader): string {
     const number = frame.uint16();
     if (frame.flags & FLAG.define) {
-      const route = frame.text(frame.uint16());
+      const bytes = frame.uint16();
+      if (number !== LITERAL_PATTERN && bytes > MAX_NUMBERED_PATTERN_BYTES)
+        throw violation(`pattern number ${number} of more than ${MAX_NUMBERED_PATTERN_BYTES} bytes`);
+      const route = frame.text(bytes);
       if (number === LITERAL_PATTERN) return route;
       if (number !== this.#patterns.length + 1 || number > MAX_PATTERNS)
         throw violation(`pattern number ${number} defined out of order`);
-      this.#patternChars += route.length;
-      if (this.#patternChars > MAX_PATTERN_CHARS)
-        throw violation(`patterns of more than ${MAX_PATTERN_CHARS} characters`);
       this.#patterns.push(route);
       return route;
     }

@@ -19,8 +19,6 @@ type Kind = keyof typeof MIX;
 const TICK_MS = 10;
 /** Each connection does its worst once in so many ticks: a second. */
 const TICKS_PER_ROUND = 100;
-/** New connections in one tick: 4 000 a second. */
-const DIALS_PER_TICK = 40;
 const REDIAL_MS = 1_000;
 /** Source addresses, 127.1.0.0 and on. */
 const HOSTS = 250;
@@ -29,7 +27,7 @@ const TYPE = { request: 1, cancel: 7, ping: 8 } as const;
 const HELLO = stock({ pattern: 'pooled-tcp:hello', id: 'h', data: { versions: [1], maxFrameBytes: 8_388_608 } });
 const GARBAGE = Buffer.from(Array.from({ length: 20_000 }, (_, i) => (i * 7 + 200) & 0xff));
 const PINGS = Buffer.concat(Array.from({ length: 20 }, (_, i) => frame(TYPE.ping, 0, u32(i))));
-const LONG_PATTERN = 'p'.repeat(60_000);
+const LONG_PATTERN = 'p'.repeat(250);
 
 function stock(packet: unknown): Buffer {
   const json = JSON.stringify(packet);
@@ -121,8 +119,8 @@ class Attacker {
         break;
       }
       case 'pattern-table flood': {
-        const numbers = Array.from({ length: 4 }, (_, i) => (n - 1) * 4 + i + 1);
-        this.#write(socket, Buffer.concat(numbers.map((number) => request(number, LONG_PATTERN, number))), 4);
+        const numbers = Array.from({ length: 40 }, (_, i) => (n - 1) * 40 + i + 1);
+        this.#write(socket, Buffer.concat(numbers.map((number) => request(number, LONG_PATTERN, number))), 40);
         break;
       }
       default:
@@ -167,6 +165,7 @@ let opened = 0;
 let messages = 0;
 let tick = 0;
 let port = 0;
+let dialsPerTick = 0;
 
 function begin(count: number): void {
   const kinds = Object.entries(MIX).flatMap(([kind, share]) => Array.from({ length: share }, () => kind as Kind));
@@ -179,10 +178,12 @@ function begin(count: number): void {
 function step(): void {
   tick += 1;
   const now = performance.now();
-  let dials = DIALS_PER_TICK;
-  for (let i = tick % TICKS_PER_ROUND; i < attackers.length; i += TICKS_PER_ROUND) attackers[i]?.worst();
+  let dials = dialsPerTick;
+  // Each hundred holds all kinds and begins one tick later, so that those of one kind are spread over the second.
+  for (let i = 0; i < attackers.length; i += TICKS_PER_ROUND)
+    attackers[i + ((tick + i / TICKS_PER_ROUND) % TICKS_PER_ROUND)]?.worst();
   for (const attacker of attackers) {
-    if (dials === 0) break;
+    if (dials <= 0) break;
     if (attacker.socket !== undefined || now < attacker.dialAt) continue;
     attacker.dial(port);
     dials -= 1;
@@ -199,6 +200,7 @@ process.on('disconnect', () => process.exit(0));
 process.on('message', (asked: ToAttackers) => {
   if (asked.kind === 'attack') {
     port = asked.port;
+    dialsPerTick = (asked.dialsPerSecond * TICK_MS) / 1_000;
     begin(asked.connections);
   } else if (asked.kind === 'stop') stop();
   const facts: AttackFacts = { open: attackers.filter(({ isOpen }) => isOpen).length, opened, messages };

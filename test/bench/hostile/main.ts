@@ -1,15 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { setPriority } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Caller, type CallTimes } from './caller.js';
-import type { AttackFacts, ServerFacts, ToAttackers, ToServer } from './messages.js';
+import { connectCaller, measure, type CallTimes } from './caller.js';
+import type { AttackFacts, ServerFacts, Target, ToAttackers, ToServer } from './messages.js';
 
-const QUIET_MS = 4_000;
-const ATTACK_MS = 6_000;
-const SETTLE_MS = 2_500;
+const QUIET_MS = 5_000;
+const RISE_MS = 6_000;
+const ATTACK_MS = 8_000;
+const WARM_MS = 2_000;
 
 interface Round {
   readonly quiet: CallTimes;
@@ -23,95 +22,95 @@ interface Round {
   readonly dialsPerSecond: number;
 }
 
+interface Attack {
+  readonly target: Target;
+  readonly connections: number;
+  readonly dialsPerSecond: number;
+}
+
 /**
  * `npm run bench -- hostile`: how long honest calls take while thousands of connections do what they should not, and
- * in the quiet between. Server, attackers and caller are three processes.
+ * in the quiet between. Server, attackers and caller are three processes; the targets take turns.
  */
 export async function benchHostile(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
-    options: { connections: { type: 'string', default: '10000' }, rounds: { type: 'string', default: '3' } },
+    options: {
+      connections: { type: 'string', default: '10000' },
+      dials: { type: 'string', default: '4000,1000' },
+      rounds: { type: 'string', default: '3' },
+      target: { type: 'string', multiple: true, default: ['defaults', 'no limit of connections', 'bare net'] },
+    },
   });
+  const connections = Number(values.connections);
   const rows: string[] = [];
-  for (const lifted of [false, true]) {
-    const rounds = await measure(lifted, Number(values.connections), Number(values.rounds));
-    rows.push(row(lifted ? 'lifted' : 'default', Number(values.connections), rounds));
+  for (const dials of values.dials.split(',')) {
+    const attacks = values.target.map((target) => ({
+      target: target as Target,
+      connections,
+      dialsPerSecond: Number(dials),
+    }));
+    const rounds = new Map<Attack, Round[]>(attacks.map((attack) => [attack, []]));
+    for (let i = 0; i < Number(values.rounds); i++) {
+      for (const [attack, of] of rounds) {
+        const round = await measureRound(attack);
+        of.push(round);
+        console.log(`${attack.target}, ${dials} dials/s, round ${i + 1}: ${JSON.stringify(round)}`);
+      }
+    }
+    for (const [attack, of] of rounds) rows.push(row(attack, of));
   }
   console.log(
     [
-      '| limits | hostile connections, tried and open | dials/s | messages/s | quiet p50, p99 ms | rise p99 ms | attack p50, p99 ms | p99, attack / quiet | calls, failed | server CPU | server RSS MiB |',
+      '| server | hostile connections, tried and open | dials/s, at most and done | messages/s | quiet p50, p99 ms | rise p99 ms | attack p50, p99 ms | p99, attack / quiet | calls, failed | server CPU | server RSS MiB |',
       '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
       ...rows,
     ].join('\n'),
   );
 }
 
-async function measure(lifted: boolean, connections: number, count: number): Promise<readonly Round[]> {
+async function measureRound({ target, connections, dialsPerSecond }: Attack): Promise<Round> {
   const server = new Child<ToServer, ServerFacts>('server.js');
-  const attackers = new Child<ToAttackers, AttackFacts>('attackers.js');
-  prefer(process.pid, server.pid);
+  const attackers = new Child<ToAttackers, AttackFacts>('attackers.js', { nice: 19 });
   try {
-    const { port } = await server.ask({ kind: 'listen', lifted });
-    const caller = await Caller.connect(port);
-    await caller.measure(2_000);
-    const rounds: Round[] = [];
-    for (let i = 0; i < count; i++) {
-      const quiet = await caller.measure(QUIET_MS);
-      await attackers.ask({ kind: 'attack', port, connections });
-      const rise = await caller.measure(ATTACK_MS);
-      const before = [await server.ask({ kind: 'stats' }), await attackers.ask({ kind: 'stats' })] as const;
-      const beganAt = performance.now();
-      const attack = await caller.measure(ATTACK_MS);
-      const tookMs = performance.now() - beganAt;
-      const after = [await server.ask({ kind: 'stats' }), await attackers.ask({ kind: 'stats' })] as const;
-      await attackers.ask({ kind: 'stop' });
-      await delay(SETTLE_MS);
-      rounds.push({
-        quiet,
-        rise,
-        attack,
-        open: after[1].open,
-        server: after[0],
-        cpuShare: (after[0].cpuMs - before[0].cpuMs) / tookMs,
-        messagesPerSecond: ((after[1].messages - before[1].messages) / tookMs) * 1_000,
-        dialsPerSecond: ((after[1].opened - before[1].opened) / tookMs) * 1_000,
-      });
-      console.log(`hostile, limits ${lifted ? 'lifted' : 'default'}, round ${i + 1}: ${JSON.stringify(rounds.at(-1))}`);
-    }
+    const { port } = await server.ask({ kind: 'listen', target });
+    const caller = await connectCaller(port, target);
+    await measure(caller, WARM_MS);
+    const quiet = await measure(caller, QUIET_MS);
+    await attackers.ask({ kind: 'attack', port, connections, dialsPerSecond });
+    const rise = await measure(caller, RISE_MS);
+    const before = [await server.ask({ kind: 'stats' }), await attackers.ask({ kind: 'stats' })] as const;
+    const beganAt = performance.now();
+    const attack = await measure(caller, ATTACK_MS);
+    const tookMs = performance.now() - beganAt;
+    const after = [await server.ask({ kind: 'stats' }), await attackers.ask({ kind: 'stats' })] as const;
     await caller.close();
-    return rounds;
+    return {
+      quiet,
+      rise,
+      attack,
+      open: after[1].open,
+      server: after[0],
+      cpuShare: (after[0].cpuMs - before[0].cpuMs) / tookMs,
+      messagesPerSecond: ((after[1].messages - before[1].messages) / tookMs) * 1_000,
+      dialsPerSecond: ((after[1].opened - before[1].opened) / tookMs) * 1_000,
+    };
   } finally {
     server.end();
     attackers.end();
   }
 }
 
-/**
- * Attackers are elsewhere as a rule, and here they share the processors with those whom they attack. Server and caller
- * go first where that is allowed, so that the server is measured, and not the scheduler.
- */
-function prefer(...pids: readonly (number | undefined)[]): void {
-  for (const pid of pids) {
-    if (pid === undefined) continue;
-    try {
-      setPriority(pid, -15);
-    } catch {
-      console.log('hostile: no right to set priorities, so the attackers take time from the server and the caller');
-      return;
-    }
-  }
-}
-
-function row(limits: string, connections: number, rounds: readonly Round[]): string {
+function row({ target, connections, dialsPerSecond: most }: Attack, rounds: readonly Round[]): string {
   const median = (of: (round: Round) => number): number =>
     rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1] ?? NaN;
   const ms = (of: (round: Round) => number): string => median(of).toFixed(2);
   const calls = rounds.reduce((sum, { rise, attack }) => sum + rise.calls + attack.calls, 0);
   const failed = rounds.reduce((sum, { rise, attack }) => sum + rise.failed + attack.failed, 0);
   const cells = [
-    limits,
+    target,
     `${connections}, ${median(({ open }) => open)}`,
-    median(({ dialsPerSecond }) => dialsPerSecond).toFixed(0),
+    `${most}, ${median(({ dialsPerSecond }) => dialsPerSecond).toFixed(0)}`,
     median(({ messagesPerSecond }) => messagesPerSecond).toFixed(0),
     `${ms(({ quiet }) => quiet.p50)}, ${ms(({ quiet }) => quiet.p99)}`,
     ms(({ rise }) => rise.p99),
@@ -129,8 +128,16 @@ class Child<M extends object, A> {
   readonly #process: ChildProcess;
   readonly #died: Promise<never>;
 
-  constructor(file: string) {
-    this.#process = fork(fileURLToPath(new URL(`./${file}`, import.meta.url)));
+  /**
+   * @param nice attackers are elsewhere as a rule, and here they share the processors with those whom they attack: as
+   * the last whom the scheduler serves, they take what is left, and the server is measured, not the scheduler
+   */
+  constructor(file: string, { nice }: { readonly nice?: number } = {}) {
+    const path = fileURLToPath(new URL(`./${file}`, import.meta.url));
+    this.#process =
+      nice === undefined
+        ? fork(path)
+        : fork(path, { execPath: 'nice', execArgv: ['-n', String(nice), process.execPath] });
     this.#died = once(this.#process, 'exit').then(() => {
       throw new Error(`the process of ${file} has ended`);
     });

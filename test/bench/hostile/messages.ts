@@ -1,5 +1,11 @@
 /** What attackers and the server's process tell each other and the measurement. */
-export type ToServer = { readonly kind: 'listen'; readonly lifted: boolean } | { readonly kind: 'stats' };
+/**
+ * Whom they attack: our server with its defaults, with no limit of connections, or a `net.Server` that does nothing
+ * but take connections, echo to honest ones and throw away what the others send: what Node itself takes for it.
+ */
+export type Target = 'defaults' | 'no limit of connections' | 'bare net';
+
+export type ToServer = { readonly kind: 'listen'; readonly target: Target } | { readonly kind: 'stats' };
 
 export interface ServerFacts {
   readonly port: number;
@@ -18,7 +24,7 @@ export interface ServerFacts {
 }
 
 export type ToAttackers =
-  | { readonly kind: 'attack'; readonly port: number; readonly connections: number }
+  | { readonly kind: 'attack'; readonly port: number; readonly connections: number; readonly dialsPerSecond: number }
   | { readonly kind: 'stats' }
   | { readonly kind: 'stop' };
 

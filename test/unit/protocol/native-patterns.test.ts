@@ -40,6 +40,21 @@ describe('patterns on the native wire', () => {
     expect(wire.serverHeard.map(([, , route]) => route)).toEqual([...routes, ...routes, ...routes]);
   });
 
+  it('are spelled out each time where they are longer than a server remembers', () => {
+    const wire = nativeWire();
+    const routes = ['p'.repeat(256), 'q'.repeat(257), 'é'.repeat(129), 'short'];
+    for (const round of [1, 2]) {
+      for (const route of routes) void wire.client.event(message(route, round));
+      const bytes = wire.clientWriter.take();
+      expect(routes.map((route) => bytes.includes(route))).toEqual(
+        round === 1 ? [true, true, true, true] : [false, true, true, false],
+      );
+      wire.server.receive(bytes);
+    }
+
+    expect(wire.serverHeard.map(([, route]) => route)).toEqual([...routes, ...routes]);
+  });
+
   it('are all spelled out for a server that remembers none', () => {
     const wire = nativeWire({ maxPatterns: 0 });
     for (const route of ['a', 'b', 'a']) void wire.client.event(message(route));

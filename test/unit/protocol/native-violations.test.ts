@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FLAG, MAX_PATTERNS, PAYLOAD, TYPE } from '../../../lib/protocol/native/format.js';
+import { FLAG, MAX_NUMBERED_PATTERN_BYTES, MAX_PATTERNS, PAYLOAD, TYPE } from '../../../lib/protocol/native/format.js';
 import { hex, thrownBy } from '../../support/bytes.js';
 import { message, nativeFrame, nativeWire, uint16, uint32 } from './harness.js';
 
@@ -128,6 +128,21 @@ describe('a breach of the native protocol', () => {
       }).code,
     ).toBe('PTCP_PROTOCOL_VIOLATION');
     expect(wire.serverHeard).toHaveLength(MAX_PATTERNS);
+  });
+
+  it('is a pattern that is to be remembered and is longer than 256 bytes', () => {
+    const wire = nativeWire();
+    const define = (number: number, bytes: number): Buffer =>
+      nativeFrame(TYPE.event, FLAG.define, uint16(number), uint16(bytes), 'p'.repeat(bytes));
+    wire.server.receive(define(1, MAX_NUMBERED_PATTERN_BYTES));
+    wire.server.receive(define(0, MAX_NUMBERED_PATTERN_BYTES + 1));
+
+    expect(
+      thrownBy(() => {
+        wire.server.receive(define(2, MAX_NUMBERED_PATTERN_BYTES + 1));
+      }).message,
+    ).toBe('the peer broke the protocol: pattern number 2 of more than 256 bytes');
+    expect(wire.serverHeard).toHaveLength(2);
   });
 
   it('is refused before its body is buffered when the frame is too large', () => {
