@@ -24,7 +24,7 @@ const TRANSITIONS: Readonly<Record<ConnectionState, readonly ConnectionState[]>>
 
 /** The side that gives a connection its meaning: the client's calls, or the server's session. */
 export interface ConnectionOwner {
-  /** Takes received bytes. What it throws closes the connection. */
+  /** Takes received bytes, which are there during the call only. What it throws closes the connection. */
   receive(chunk: Buffer): void;
   /** The peer ended the stream; throws when that cut something short. */
   ended(): void;

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
-import { SocketTransport, type KeepAliveSettings } from './socket-transport.js';
+import { readInPlace, SocketTransport, type KeepAliveSettings } from './socket-transport.js';
 import type { Target } from './target.js';
 import type { Transport } from './transport.js';
 
@@ -54,7 +54,10 @@ export function socketConnector(keepAlive: KeepAliveSettings | false): Connector
 
 function openSocket({ host, port, path, tls }: Target): Socket {
   const place = path === undefined ? { host: host ?? 'localhost', port: port ?? 0 } : { path };
-  if (tls === undefined) return connectTcp(place);
+  if (tls === undefined) {
+    const socket: Socket = connectTcp({ ...place, onread: readInPlace(() => socket) });
+    return socket;
+  }
   // A certificate is checked against the host name; SNI carries no IP addresses (RFC 6066, section 3).
   const servername = host !== undefined && !/^[\d.]+$|:/.test(host) ? { servername: host } : undefined;
   return connectTls({ ...servername, ...tls, ...place });

@@ -15,7 +15,7 @@ export interface Transport {
 }
 
 export interface TransportEvents {
-  /** Bytes arrived. They are the receiver's to keep: a transport that reuses its buffer hands out copies. */
+  /** Bytes arrived. They are there during the call and no longer: who keeps some of them copies them. */
   data(chunk: Buffer): void;
   /** The kernel has taken what was pending. */
   drain(): void;

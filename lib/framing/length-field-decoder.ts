@@ -12,9 +12,13 @@ export interface LengthFieldLayout {
   frameBytes(from: Buffer, at: number): number;
 }
 
+/** Takes the bytes of one frame as they come, up to its last. */
+export type PieceTaker = (from: Buffer, start: number, end: number) => void;
+
 /**
  * Cuts a stream at length fields. A frame that lies whole in one chunk is handed on where it lies, without a
- * copy or even a `subarray`; one that is spread over chunks is put together once.
+ * copy or even a `subarray`; one that is spread over chunks is put together once, or, where its receiver puts it together
+ * itself, handed on as it comes.
  */
 export class LengthFieldDecoder implements FrameDecoder {
   readonly #layout: LengthFieldLayout;
@@ -22,20 +26,33 @@ export class LengthFieldDecoder implements FrameDecoder {
   readonly #partial = new Accumulator();
   /** Bytes needed before anything can be done: the header first, then the frame. */
   #needed: number;
+  readonly #onSpread: ((from: Buffer, start: number, frameBytes: number) => PieceTaker | undefined) | undefined;
+  #taker: PieceTaker | undefined;
+  /** Bytes that are missing of the frame that is handed on as it comes. */
+  #missing = 0;
 
-  constructor(layout: LengthFieldLayout, onFrame: (from: Buffer, start: number, end: number) => void) {
+  /**
+   * @param onSpread asked with the rest of a chunk in which a frame begins, at `start`, that goes on in the next; what it
+   * returns gets the bytes of the frame that are still to come
+   */
+  constructor(
+    layout: LengthFieldLayout,
+    onFrame: (from: Buffer, start: number, end: number) => void,
+    onSpread?: (from: Buffer, start: number, frameBytes: number) => PieceTaker | undefined,
+  ) {
     this.#layout = layout;
     this.#onFrame = onFrame;
+    this.#onSpread = onSpread;
     this.#needed = layout.headerBytes;
   }
 
-  /** Bytes that have arrived of a frame which is not whole yet. */
+  /** Bytes that have arrived of a frame which is not whole yet; none of one that is handed on as it comes. */
   get partialBytes(): number {
     return this.#partial.length;
   }
 
   push(chunk: Buffer): void {
-    let position = 0;
+    let position = this.#take(chunk);
     while (this.#partial.length > 0) {
       const taken = Math.min(this.#needed - this.#partial.length, chunk.length - position);
       this.#partial.append(chunk, position, position + taken);
@@ -52,16 +69,34 @@ export class LengthFieldDecoder implements FrameDecoder {
     }
     position = this.#cut(chunk, position);
     if (position === chunk.length) return;
+    if (this.#onSpread !== undefined && chunk.length - position >= this.#layout.headerBytes) {
+      const frameBytes = this.#needed;
+      this.#taker = this.#onSpread(chunk, position, frameBytes);
+      if (this.#taker !== undefined) {
+        this.#missing = frameBytes - (chunk.length - position);
+        this.#needed = this.#layout.headerBytes;
+        return;
+      }
+    }
     this.#partial.expect(this.#needed);
     this.#partial.append(chunk, position);
   }
 
   end(): void {
-    if (this.#partial.length === 0) return;
-    throw new PooledTcpError(
-      'PTCP_FRAME_MALFORMED',
-      `the stream ended ${this.#needed - this.#partial.length} bytes short of a whole frame`,
-    );
+    const missing = this.#taker === undefined ? this.#needed - this.#partial.length : this.#missing;
+    if (this.#taker === undefined && this.#partial.length === 0) return;
+    throw new PooledTcpError('PTCP_FRAME_MALFORMED', `the stream ended ${missing} bytes short of a whole frame`);
+  }
+
+  /** Hands on what the chunk has of the frame that is handed on as it comes; returns where the rest begins. */
+  #take(chunk: Buffer): number {
+    const taker = this.#taker;
+    if (taker === undefined) return 0;
+    const taken = Math.min(this.#missing, chunk.length);
+    this.#missing -= taken;
+    if (this.#missing === 0) this.#taker = undefined;
+    taker(chunk, 0, taken);
+    return taken;
   }
 
   /** Hands on every frame that lies whole in the chunk; returns where the rest begins. */

@@ -178,7 +178,7 @@ describe('a client that obeys nothing', () => {
             const [end] = peer.accept();
             const received: Buffer[] = [];
             end.start({
-              data: (chunk) => received.push(chunk),
+              data: (chunk) => received.push(Buffer.from(chunk)),
               drain: () => undefined,
               end: () => undefined,
               close: () => undefined,

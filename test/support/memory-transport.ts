@@ -99,10 +99,11 @@ export class MemoryTransport implements Transport {
 
   /** Bytes arrive, as if the peer had written them. */
   deliver(bytes: Buffer): void {
-    // A copy: what a socket delivers is nobody else's.
     const chunk = Buffer.from(bytes);
     this.#emit((events) => {
       if (!this.#isDestroyed) events.data(chunk);
+      // A socket reads the next bytes to the same place.
+      chunk.fill(0xdb);
     });
   }
 

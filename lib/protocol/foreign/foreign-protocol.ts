@@ -62,7 +62,8 @@ export abstract class ForeignProtocol {
   receive(chunk: Buffer): void {
     const before = this.#countedBytes;
     this.#countedBytes = before + chunk.length;
-    this.#decoder.push(chunk);
+    // A framing may keep what it is given; the connection reads into the same place again.
+    this.#decoder.push(Buffer.from(chunk));
     // A framing has a limit of its own, which may be a higher one.
     if (this.partialBytes > this.#maxFrameBytes + HEADER_ALLOWANCE)
       throw frameTooLarge(this.partialBytes, this.#maxFrameBytes);

@@ -44,6 +44,8 @@ export const FLAG = { define: 0x10, deadline: 0x20, metadata: 0x40, stream: 0x80
 
 /** High bits of `flags` on fragments. */
 export const FRAGMENT_FLAG = { first: 0x10, dropped: 0x20 } as const;
+/** Of the first fragment of a message: its length follows the head. */
+export const FRAGMENT_HEAD_BYTES = HEAD_BYTES + 4;
 /** The id of credit that acknowledges fragments, and no stream. */
 export const FRAGMENTS = 0;
 

@@ -36,10 +36,11 @@ export class FragmentReceiver implements PartialMessage {
   }
 
   /**
-   * @returns bytes to be acknowledged
+   * @param missing bytes of the fragment that are still to come, to {@link append}
+   * @returns bytes to be acknowledged once the fragment is whole
    * @throws PooledTcpError `PTCP_PROTOCOL_VIOLATION`, `PTCP_FRAME_TOO_LARGE`
    */
-  receive(frame: FrameReader): number {
+  receive(frame: FrameReader, missing = 0): number {
     if (frame.flags & FRAGMENT_FLAG.dropped) {
       if (this.#total === 0) throw violation('a fragment called off that was never begun');
       this.#reset();
@@ -48,20 +49,24 @@ export class FragmentReceiver implements PartialMessage {
     if (frame.flags & FRAGMENT_FLAG.first) this.#begin(frame.uint32());
     else if (this.#total === 0) throw violation('a fragment of nothing');
     const { bytes, start, end } = frame.rest();
-    const size = end - start;
+    const size = end - start + missing;
     if (size === 0) throw violation('an empty fragment');
     if (this.#collected.length + size > this.#total) throw violation('fragments longer than the message');
-    this.#collected.append(bytes, start, end);
-    if (this.#collected.length === this.#total) {
-      const message = this.#collected.take();
-      this.#reset();
-      // A reader of its own: the one of this fragment is still being read.
-      const reader = new FrameReader(this.#payloads);
-      reader.reset(message, 0, message.length);
-      if (reader.type === TYPE.fragment) throw violation('a fragment in fragments');
-      this.#onMessage(reader);
-    }
+    this.append(bytes, start, end);
     return size;
+  }
+
+  /** More of the fragment that was received last. */
+  append(bytes: Buffer, start: number, end: number): void {
+    this.#collected.append(bytes, start, end);
+    if (this.#collected.length < this.#total) return;
+    const message = this.#collected.take();
+    this.#reset();
+    // A reader of its own: the one of this fragment is still being read.
+    const reader = new FrameReader(this.#payloads);
+    reader.reset(message, 0, message.length, true);
+    if (reader.type === TYPE.fragment) throw violation('a fragment in fragments');
+    this.#onMessage(reader);
   }
 
   #begin(total: number): void {

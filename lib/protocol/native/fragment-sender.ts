@@ -1,17 +1,12 @@
 import type { Clock } from '../../common/clock.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import { FragmentWindow } from './fragment-window.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, PAYLOAD, TYPE } from './format.js';
 
 /** Messages from this size on are sent in fragments, so that small ones do not wait behind them. */
 export const FRAGMENT_FROM_BYTES = 128 * 1024;
 const MIN_FRAGMENT_BYTES = 16 * 1024;
 const MAX_FRAGMENT_BYTES = 64 * 1024;
-/** What may be under way, unacknowledged: at first, at least, and at most. */
-const INITIAL_WINDOW_BYTES = 128 * 1024;
-const MIN_WINDOW_BYTES = 32 * 1024;
-const MAX_WINDOW_BYTES = 1024 * 1024;
-/** A round trip this much longer than twice the shortest means that fragments queue somewhere. */
-const SLACK_MS = 1;
 
 /** A message on its way in fragments, or waiting for its turn. */
 interface HeldMessage {
@@ -25,13 +20,9 @@ interface HeldMessage {
 }
 
 /**
- * Sends large messages piece by piece, one message after another, and never more than a window of bytes ahead of
- * what the peer has acknowledged. Whatever is written meanwhile goes between the pieces: on the wire, in the
+ * Sends large messages piece by piece, one message after another, and never more than a {@link FragmentWindow} of bytes
+ * ahead of what the peer has acknowledged. Whatever is written meanwhile goes between the pieces: on the wire, in the
  * kernels' buffers and in the peer's event loop, a small message has at most a window before it.
- *
- * The window follows the delay that the fragments themselves cause, as LEDBAT (RFC 6817) and TCP Vegas do: it
- * grows while round trips stay near the shortest seen, and shrinks when they do not. On a slow link that keeps
- * the link's queue short; on a fast one it keeps two busy event loops from doing nothing but copying.
  */
 export class FragmentSender {
   readonly #writer: MessageWriter;
@@ -42,8 +33,7 @@ export class FragmentSender {
   /** Fragments under way, the oldest first. */
   #sent: { readonly bytes: number; readonly at: number }[] = [];
   #unacknowledged = 0;
-  #window = INITIAL_WINDOW_BYTES;
-  #shortestMs = Infinity;
+  readonly #window = new FragmentWindow();
 
   constructor(writer: MessageWriter, clock: Clock) {
     this.#writer = writer;
@@ -72,22 +62,21 @@ export class FragmentSender {
     const parts = head === undefined ? rest : [head.subarray(LENGTH_BYTES), ...rest];
     this.#messages.push({ id, parts, left: total, total, onGone });
     if (id !== undefined) this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
-    this.#pump(this.#window);
+    this.#pump(this.#window.bytes);
   }
 
   /** The peer has read so many bytes of fragments. */
   acknowledged(bytes: number): void {
     let left = bytes;
-    let sentAt: number | undefined;
+    const now = this.#clock.now();
     while (left > 0 && this.#sent[0] !== undefined && this.#sent[0].bytes <= left) {
       const { bytes: size, at } = this.#sent[0];
       this.#sent.shift();
       left -= size;
       this.#unacknowledged -= size;
-      sentAt = at;
+      this.#window.acknowledged(size, at, now);
     }
-    if (sentAt !== undefined) this.#adjust(this.#clock.now() - sentAt);
-    this.#pump(this.#window);
+    this.#pump(this.#window.bytes);
   }
 
   /** Nothing more of this call is to be sent; a message that has begun is called off. */
@@ -101,7 +90,7 @@ export class FragmentSender {
       if (message === first && message.left < message.total) this.#writeDropped();
       this.#gone(message);
     }
-    this.#pump(this.#window);
+    this.#pump(this.#window.bytes);
   }
 
   /** Sends everything that waits, whatever the peer has acknowledged. */
@@ -131,7 +120,7 @@ export class FragmentSender {
 
   #writeFragment(message: HeldMessage): void {
     const isFirst = message.left === message.total;
-    const limit = Math.min(Math.max(this.#window >> 2, MIN_FRAGMENT_BYTES), MAX_FRAGMENT_BYTES);
+    const limit = Math.min(Math.max(this.#window.bytes >> 2, MIN_FRAGMENT_BYTES), MAX_FRAGMENT_BYTES);
     const size = Math.min(message.left, limit);
     const { output } = this.#writer;
     const { slab, position } = output.reserve(HEAD_BYTES + 4);
@@ -178,14 +167,5 @@ export class FragmentSender {
   #gone(message: HeldMessage): void {
     this.#writer.hold(-(message.left + LENGTH_BYTES));
     message.onGone?.();
-  }
-
-  #adjust(roundTripMs: number): void {
-    // Forgets slowly: a path that has become longer must not look congested for ever.
-    this.#shortestMs = Math.min(this.#shortestMs * 1.01, roundTripMs);
-    const isCongested = roundTripMs > this.#shortestMs * 2 + SLACK_MS;
-    this.#window = isCongested
-      ? Math.max(this.#window >> 1, MIN_WINDOW_BYTES)
-      : Math.min(this.#window + MIN_FRAGMENT_BYTES, MAX_WINDOW_BYTES);
   }
 }

@@ -16,14 +16,17 @@ export class FrameReader {
   #start = 0;
   #position = 0;
   #end = 0;
+  #isOwned = false;
   readonly #payloads: PayloadDecoder;
 
   constructor(payloads: PayloadDecoder) {
     this.#payloads = payloads;
   }
 
-  reset(bytes: Buffer, start: number, end: number): void {
+  /** @param isOwned whether these bytes may be kept */
+  reset(bytes: Buffer, start: number, end: number, isOwned: boolean): void {
     this.#bytes = bytes;
+    this.#isOwned = isOwned;
     this.#start = start;
     this.#position = start;
     this.#end = end;
@@ -93,10 +96,9 @@ export class FrameReader {
     }
   }
 
-  /** A small part of a chunk is copied, so that it does not keep the whole chunk alive; most of one is not. */
   #slice(start: number): Buffer {
     const slice = this.#bytes.subarray(start, this.#end);
-    return slice.length * 2 < this.#bytes.length ? Buffer.from(slice) : slice;
+    return this.#isOwned ? slice : Buffer.from(slice);
   }
 
   #advance(length: number): number {

@@ -1,12 +1,12 @@
 import type { Clock } from '../../common/clock.js';
 import { isErrorCode } from '../../errors/codes.js';
-import { LengthFieldDecoder } from '../../framing/length-field-decoder.js';
+import { LengthFieldDecoder, type PieceTaker } from '../../framing/length-field-decoder.js';
 import type { PayloadCodec, PayloadDecoder } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { isRecord } from '../json.js';
 import type { CallId, EncodedMessage, GoawayNotice, MessageWriter } from '../messages.js';
 import { violation, type PartialMessage, type Protocol } from '../protocol.js';
-import { FRAGMENTS, TYPE } from './format.js';
+import { FRAGMENT_FLAG, FRAGMENT_HEAD_BYTES, FRAGMENTS, LENGTH_BYTES, TYPE } from './format.js';
 import { FragmentReceiver } from './fragment-receiver.js';
 import { FrameReader, nativeLayout } from './native-decoder.js';
 import { NativeEncoder } from './native-encoder.js';
@@ -48,7 +48,10 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   readonly #payloads: PayloadDecoder;
   readonly #maxFrameBytes: number;
   #fragmentsIn: FragmentReceiver | undefined;
-  /** Reads the frames of one chunk; kept longer, it would keep the chunk. */
+  /** Bytes of fragments of the chunk that is being received. */
+  #unacknowledged = 0;
+  /** What is being received, and the reader of its frames; kept longer, they would keep the chunk. */
+  #chunk: Buffer | undefined;
   #reader: FrameReader | undefined;
 
   /** @param end which this is, for errors */
@@ -59,16 +62,27 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
     this.#maxFrameBytes = maxFrameBytes;
     this.encoder = new NativeEncoder(writer, clock, peerMaxFrameBytes, codec.encoder(peerMaxFrameBytes));
     this.#payloads = codec.decoder();
-    this.#decoder = new LengthFieldDecoder(nativeLayout(maxFrameBytes), (bytes, start, end) => {
-      const reader = (this.#reader ??= new FrameReader(this.#payloads));
-      reader.reset(bytes, start, end);
-      this.receiveMessage(reader);
-    });
+    this.#decoder = new LengthFieldDecoder(
+      nativeLayout(maxFrameBytes),
+      (bytes, start, end) => {
+        this.receiveMessage(this.#read(bytes, start, end));
+      },
+      (bytes, start, frameBytes) => this.#takeFragment(bytes, start, frameBytes),
+    );
   }
 
   receive(chunk: Buffer): void {
-    this.#decoder.push(chunk);
-    this.#reader = undefined;
+    this.#chunk = chunk;
+    try {
+      this.#decoder.push(chunk);
+    } finally {
+      this.#chunk = undefined;
+      this.#reader = undefined;
+    }
+    const bytes = this.#unacknowledged;
+    if (bytes === 0) return;
+    this.#unacknowledged = 0;
+    this.credit(FRAGMENTS, bytes);
   }
 
   end(): void {
@@ -153,21 +167,43 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
         else this.sink.credit(id, bytes);
         return;
       }
-      case TYPE.fragment: {
-        const bytes = this.#receiveFragment(frame);
-        if (bytes > 0) this.credit(FRAGMENTS, bytes);
+      case TYPE.fragment:
+        this.#unacknowledged += this.#fragments.receive(frame);
         return;
-      }
       default:
         throw violation(`a message of type ${frame.type} sent to a ${this.#end}`);
     }
   }
 
-  #receiveFragment(frame: FrameReader): number {
-    this.#fragmentsIn ??= new FragmentReceiver(this.#maxFrameBytes, this.#payloads, (message) => {
+  #read(bytes: Buffer, start: number, end: number): FrameReader {
+    const reader = (this.#reader ??= new FrameReader(this.#payloads));
+    // What is put together from several chunks has memory of its own.
+    reader.reset(bytes, start, end, bytes !== this.#chunk);
+    return reader;
+  }
+
+  get #fragments(): FragmentReceiver {
+    return (this.#fragmentsIn ??= new FragmentReceiver(this.#maxFrameBytes, this.#payloads, (message) => {
       this.receiveMessage(message);
-    });
-    return this.#fragmentsIn.receive(frame);
+    }));
+  }
+
+  /**
+   * A fragment that goes on in the next chunk goes into its message as it comes. Put together first, each would be memory
+   * of its own, and V8 marks its heap in steps of up to 10 ms whenever a few dozen megabytes of that have come and gone.
+   */
+  #takeFragment(bytes: Buffer, start: number, frameBytes: number): PieceTaker | undefined {
+    if (bytes.length - start < FRAGMENT_HEAD_BYTES || bytes[start + LENGTH_BYTES] !== TYPE.fragment) return undefined;
+    const frame = this.#read(bytes, start + LENGTH_BYTES, bytes.length);
+    if (frame.flags & FRAGMENT_FLAG.dropped) return undefined;
+    const fragments = this.#fragments;
+    let missing = start + frameBytes - bytes.length;
+    const size = fragments.receive(frame, missing);
+    return (from, begin, end) => {
+      missing -= end - begin;
+      if (missing === 0) this.#unacknowledged += size;
+      fragments.append(from, begin, end);
+    };
   }
 }
 

@@ -9,7 +9,7 @@ async function behind(bytes: number, maxPendingWriteBytes = 1_000_000) {
   const [client, server] = MemoryTransport.pair();
   const received: Buffer[] = [];
   client.start({
-    data: (chunk) => received.push(chunk),
+    data: (chunk) => received.push(Buffer.from(chunk)),
     drain: () => undefined,
     end: () => undefined,
     close: () => undefined,
