@@ -145,6 +145,8 @@ function explanation(): string {
   the goals.
 - **bare net**: the limit. \`node:net\`, a length of four bytes and JSON; no ids, routes, deadlines or errors, and
   bytes as they are for the Buffer. Output is gathered into one write a tick, as ours is.
+- **bare net, Nest handlers**: the same with 1 connection in front of the function that Nest makes of a controller's
+  handler: the limit of every transport of Nest.
 
 The handlers are controllers of Nest applications, but for bare net. All send the same objects and give them back.
 A closed loop: each answer starts the next call. _CPU_ is the CPU time of a whole process divided by the calls;

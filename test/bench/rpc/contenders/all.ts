@@ -31,6 +31,12 @@ export const entries: readonly ContenderEntry[] = [
   { name: 'http', title: 'Nest HTTP, fastify and undici', color: '#f9a825', load: () => import('./http.js') },
   { name: 'nats', title: 'Nest NATS', color: '#6d4c41', broker: 'nats', load: brokered },
   { name: 'redis', title: 'Nest Redis', color: '#e53935', broker: 'redis', load: brokered },
+  {
+    name: 'bare-nest',
+    title: 'bare net, Nest handlers',
+    color: '#a1887f',
+    load: () => import('./bare-nest.js'),
+  },
   { name: 'bare', title: 'bare net, 1 connection', color: '#757575', load: bare },
   { name: 'bare-4', title: 'bare net, 4 connections', color: '#212121', load: bare },
 ];

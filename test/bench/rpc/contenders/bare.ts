@@ -8,7 +8,7 @@ import { HOST } from './contender.js';
  * The limit: `node:net`, a length of four bytes, and JSON or plain bytes. No ids (answers come in order), no
  * routes, no deadlines, no errors. It gathers the output of a tick, since without that it is no limit.
  */
-function bare(defaultConnections: number): Contender {
+export function bare(defaultConnections: number, serve: (socket: Socket) => void = echo): Contender {
   return {
     listen: ({ host = HOST }) =>
       new Promise((resolve) => {
@@ -44,7 +44,7 @@ function closeAll(sockets: readonly Socket[]): Promise<void> {
   return Promise.resolve();
 }
 
-function serve(socket: Socket): void {
+function echo(socket: Socket): void {
   const writer = new BareWriter(socket);
   readFrames(socket, (data) => {
     if (data === 'text') writer.write(LARGE_TEXT);
