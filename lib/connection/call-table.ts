@@ -11,7 +11,8 @@ const NO_SLOTS: (Call | undefined)[] = [];
  *
  * It is an array and no `Map`: a `Map` that is filled and emptied all the time throws its tables away, and V8
  * keeps those reachable from each other. With a hundred thousand calls a second, finished calls then survive
- * into the old generation, and a third of the client's time goes to collecting them.
+ * into the old generation: with 1 024 in flight a call costs the client half as much again. (With 256 there is no difference,
+ * nor at a server, where few calls wait at the same time.)
  */
 export class CallTable {
   /** A call sits at its id modulo the size, a power of two; at most half of the places are taken. */
