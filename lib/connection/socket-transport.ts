@@ -17,7 +17,7 @@ export const keepAliveRules: OptionRules<KeepAliveSettings> = {
 const EVENTS = Symbol('events');
 /** What arrived before somebody listened. */
 const EARLY = Symbol('early');
-type ObservedSocket = Socket & { [EVENTS]?: TransportEvents; [EARLY]?: Buffer[] };
+type ObservedSocket = Socket & { [EVENTS]?: TransportEvents; [EARLY]?: Buffer[] | undefined };
 
 /** Where the sockets of this process read to, one after the other: what is read is taken before the next read begins. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -67,10 +67,12 @@ export class SocketTransport implements Transport {
     socket[EVENTS] = events;
     socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('error', ignore).on('close', onClose);
     const early = socket[EARLY];
-    if (early !== undefined)
+    if (early !== undefined) {
+      socket[EARLY] = undefined;
       process.nextTick(() => {
         for (const chunk of early) events.data(chunk);
       });
+    }
     // A socket that failed while it was handed over has emitted its events already.
     if (this.socket.destroyed)
       queueMicrotask(() => {

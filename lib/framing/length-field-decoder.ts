@@ -12,8 +12,8 @@ export interface LengthFieldLayout {
   frameBytes(from: Buffer, at: number): number;
 }
 
-/** Takes the bytes of one frame as they come, up to its last. */
-export type PieceTaker = (from: Buffer, start: number, end: number) => void;
+/** Takes the bytes of one frame as they come. @param isLast whether the frame is whole with them */
+export type PieceTaker = (from: Buffer, start: number, end: number, isLast: boolean) => void;
 
 /**
  * Cuts a stream at length fields. A frame that lies whole in one chunk is handed on where it lies, without a
@@ -94,8 +94,9 @@ export class LengthFieldDecoder implements FrameDecoder {
     if (taker === undefined) return 0;
     const taken = Math.min(this.#missing, chunk.length);
     this.#missing -= taken;
-    if (this.#missing === 0) this.#taker = undefined;
-    taker(chunk, 0, taken);
+    const isLast = this.#missing === 0;
+    if (isLast) this.#taker = undefined;
+    taker(chunk, 0, taken, isLast);
     return taken;
   }
 

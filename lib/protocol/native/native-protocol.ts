@@ -197,11 +197,9 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
     const frame = this.#read(bytes, start + LENGTH_BYTES, bytes.length);
     if (frame.flags & FRAGMENT_FLAG.dropped) return undefined;
     const fragments = this.#fragments;
-    let missing = start + frameBytes - bytes.length;
-    const size = fragments.receive(frame, missing);
-    return (from, begin, end) => {
-      missing -= end - begin;
-      if (missing === 0) this.#unacknowledged += size;
+    const size = fragments.receive(frame, start + frameBytes - bytes.length);
+    return (from, begin, end, isLast) => {
+      if (isLast) this.#unacknowledged += size;
       fragments.append(from, begin, end);
     };
   }

@@ -166,6 +166,8 @@ let messages = 0;
 let tick = 0;
 let port = 0;
 let dialsPerTick = 0;
+/** What is left of the dials that are due, parts of one included. */
+let dialsDue = 0;
 
 function begin(count: number): void {
   const kinds = Object.entries(MIX).flatMap(([kind, share]) => Array.from({ length: share }, () => kind as Kind));
@@ -178,15 +180,16 @@ function begin(count: number): void {
 function step(): void {
   tick += 1;
   const now = performance.now();
-  let dials = dialsPerTick;
+  // None is made up for later: a storm comes at its rate.
+  dialsDue = Math.min(dialsDue + dialsPerTick, Math.max(dialsPerTick, 1));
   // Each hundred holds all kinds and begins one tick later, so that those of one kind are spread over the second.
   for (let i = 0; i < attackers.length; i += TICKS_PER_ROUND)
     attackers[i + ((tick + i / TICKS_PER_ROUND) % TICKS_PER_ROUND)]?.worst();
   for (const attacker of attackers) {
-    if (dials <= 0) break;
+    if (dialsDue < 1) break;
     if (attacker.socket !== undefined || now < attacker.dialAt) continue;
     attacker.dial(port);
-    dials -= 1;
+    dialsDue -= 1;
   }
 }
 

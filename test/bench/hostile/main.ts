@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { connectCaller, measure, type CallTimes } from './caller.js';
-import type { AttackFacts, ServerFacts, Target, ToAttackers, ToServer } from './messages.js';
+import {
+  TARGETS,
+  type AttackFacts,
+  type ServerFacts,
+  type Target,
+  type ToAttackers,
+  type ToServer,
+} from './messages.js';
 
 const QUIET_MS = 5_000;
 const RISE_MS = 6_000;
@@ -39,14 +46,14 @@ export async function benchHostile(args: readonly string[]): Promise<void> {
       connections: { type: 'string', default: '10000' },
       dials: { type: 'string', default: '4000,1000' },
       rounds: { type: 'string', default: '3' },
-      target: { type: 'string', multiple: true, default: ['defaults', 'no limit of connections', 'bare net'] },
+      target: { type: 'string', multiple: true, default: [...TARGETS] },
     },
   });
   const connections = Number(values.connections);
   const rows: string[] = [];
   for (const dials of values.dials.split(',')) {
     const attacks = values.target.map((target) => ({
-      target: target as Target,
+      target: targetOf(target),
       connections,
       dialsPerSecond: Number(dials),
     }));
@@ -67,6 +74,12 @@ export async function benchHostile(args: readonly string[]): Promise<void> {
       ...rows,
     ].join('\n'),
   );
+}
+
+function targetOf(name: string): Target {
+  const target = TARGETS.find((one) => one === name);
+  if (target === undefined) throw new Error(`no target is called ${name}; there are ${TARGETS.join(', ')}`);
+  return target;
 }
 
 async function measureRound({ target, connections, dialsPerSecond }: Attack): Promise<Round> {

@@ -3,7 +3,8 @@
  * Whom they attack: our server with its defaults, with no limit of connections, or a `net.Server` that does nothing
  * but take connections, echo to honest ones and throw away what the others send: what Node itself takes for it.
  */
-export type Target = 'defaults' | 'no limit of connections' | 'bare net';
+export const TARGETS = ['defaults', 'no limit of connections', 'bare net'] as const;
+export type Target = (typeof TARGETS)[number];
 
 export type ToServer = { readonly kind: 'listen'; readonly target: Target } | { readonly kind: 'stats' };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FLAG, FRAGMENT_FLAG, PAYLOAD, TYPE } from '../../../lib/protocol/native/format.js';
+import { FLAG, FRAGMENT_FLAG, LITERAL_PATTERN, PAYLOAD, TYPE } from '../../../lib/protocol/native/format.js';
 import { FRAGMENT_FROM_BYTES, FragmentSender } from '../../../lib/protocol/native/fragment-sender.js';
 import { thrownBy } from '../../support/bytes.js';
 import { StepClock } from '../../support/step-clock.js';
@@ -377,12 +377,20 @@ describe('fragments that arrive', () => {
   });
 
   it('go into their message as their bytes come, wherever they are cut, and are acknowledged once they are whole', () => {
-    const content = Buffer.concat([nativeFrame(TYPE.ping, 0, uint32(9)).subarray(4), Buffer.alloc(0)]);
+    const event = ['event', 'p', 'x'.repeat(24), undefined];
+    const content = nativeFrame(
+      TYPE.event,
+      FLAG.define | PAYLOAD.json,
+      uint16(LITERAL_PATTERN),
+      uint16(1),
+      'p',
+      JSON.stringify(event[2]),
+    ).subarray(4);
     const bytes = Buffer.concat([
       nativeFrame(TYPE.ping, 0, uint32(1)),
-      first(content.length, content.subarray(0, 2)),
+      first(content.length, content.subarray(0, 12)),
       nativeFrame(TYPE.ping, 0, uint32(2)),
-      more(content.subarray(2)),
+      more(content.subarray(12)),
       nativeFrame(TYPE.ping, 0, uint32(3)),
     ]);
     for (let i = 0; i <= bytes.length; i++) {
@@ -394,12 +402,7 @@ describe('fragments that arrive', () => {
           // A connection reads into the same place again.
           chunk.fill(0xdb);
         }
-        expect(wire.serverHeard).toEqual([
-          ['ping', 1],
-          ['ping', 2],
-          ['ping', 9],
-          ['ping', 3],
-        ]);
+        expect(wire.serverHeard).toEqual([['ping', 1], ['ping', 2], event, ['ping', 3]]);
         const acknowledged = wire.serverWriter.take();
         let sum = 0;
         for (let at = 0; at < acknowledged.length; at += 14) sum += acknowledged.readUInt32BE(at + 10);
@@ -413,6 +416,8 @@ describe('fragments that arrive', () => {
   it('are a stream that ends inside a frame, where the last of them is not whole', () => {
     const wire = nativeWire();
     wire.server.receive(first(100, 'abc').subarray(0, -1));
+    // Its bytes are in the message already.
+    expect([wire.server.partialBytes, wire.server.partialMessage?.bytes]).toEqual([0, 2]);
     expect(
       thrownBy(() => {
         wire.server.end();
