@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { CallTable } from '../common/call-table.js';
 import { Deferred } from '../common/deferred.js';
 import type { DiagnosticLogger } from '../common/logger.js';
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
@@ -20,7 +21,6 @@ import type { Correlation } from '../protocol/foreign/correlation.js';
 import type { Framing } from '../framing/framing.js';
 import type { ClientProtocol, ProtocolName } from '../protocol/protocol.js';
 import type { Call } from './call.js';
-import { CallTable } from './call-table.js';
 import { Connection, type ConnectionOwner, type ConnectionState } from './connection.js';
 import type { Credentials } from './credentials.js';
 import { foreignOf, payloadCodecOf } from './foreign-settings.js';
@@ -72,7 +72,7 @@ export class ClientConnection implements ConnectionOwner, ClientSink {
   readonly #connection: Connection;
   readonly #options: ClientConnectionOptions;
   readonly #events: ClientConnectionEvents;
-  readonly #calls = new CallTable();
+  readonly #calls = new CallTable<Call>();
   /** Until it is open, or has failed. */
   #opened: Deferred | undefined = new Deferred();
   /** Until the protocol is agreed on, the exchange takes what is received. */

@@ -31,6 +31,7 @@ import { earlyBytes, Reception, type ReceptionHost } from './reception.js';
 import type { PartialBudget } from './partial-budget.js';
 import type { RefusalReason } from './refusals.js';
 import { ServerCall, type CallReplies } from './server-call.js';
+import { SessionCalls } from './session-calls.js';
 import type { ServerSettings } from './settings.js';
 
 /** Where requests go. Must not throw. */
@@ -78,7 +79,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   readonly transport: Transport;
   readonly #host: SessionHost;
   readonly #connection: Connection;
-  readonly #calls = new Map<CallId, ServerCall>();
+  readonly #calls = new SessionCalls();
   readonly #lifetime: Lifetime;
   #intake: Intake | undefined;
   readonly #reception: Reception;
@@ -267,7 +268,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     this.#closeReason ??= reason;
     this.#host.tags.forget(this);
     this.#protocol.closed();
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     for (const call of calls) {
       this.#host.callEnded();
@@ -296,7 +297,8 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     const denial = this.#denial;
     if (denial !== undefined) throw denial;
     this.#lifetime.used();
-    if (this.#calls.has(id)) throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
+    if (this.#calls.get(id) !== undefined)
+      throw this.#error('PTCP_PROTOCOL_VIOLATION', `uses the call id ${String(id)} twice`);
     // Once our side has ended, no answer can leave any more: what arrives then must not reach a handler either.
     if (this.#connection.state === 'draining' || this.#connection.state === 'ending') {
       this.#protocol.failure(id, 'overloaded', this.#drainReason);
@@ -325,7 +327,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
     }
     const streamWindowBytes = isStreaming ? settings.streamWindowBytes : undefined;
     const call = new ServerCall(this, this, { id, pattern, data, metadata, expiresAt, streamWindowBytes });
-    this.#calls.set(id, call);
+    this.#calls.add(call);
     if (expiresAt !== undefined) this.#ringAt(expiresAt);
     dispatcher.request(call);
   }
@@ -541,7 +543,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   /** Stops the calls whose callers have given up by now: they know it themselves, and are sent nothing. */
   #expire(): void {
     const now = this.#host.clock.now();
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       const { expiresAt } = call;
       if (expiresAt === undefined || call.isStreaming) continue;
       if (expiresAt > now) {
@@ -588,7 +590,7 @@ export class Session implements ConnectionOwner, ServerSink, CallReplies, Mortal
   }
 
   #forget(call: ServerCall): void {
-    if (this.#calls.delete(call.id)) this.#host.callEnded();
+    if (this.#calls.remove(call)) this.#host.callEnded();
   }
 
   #endIfDrained(): void {

@@ -1,3 +1,4 @@
+import { CallTable } from '../../common/call-table.js';
 import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import {
   failureOf,
@@ -24,6 +25,8 @@ export interface ForeignServerOptions extends ForeignOptions {
 
 /** A request that has not been answered. */
 interface OpenRequest {
+  /** Ours; written by the table. */
+  id: number;
   readonly message: DecodedMessage;
   /** What a handler that returns a stream has emitted: the last value is the answer. */
   item?: { readonly data: unknown };
@@ -39,8 +42,7 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
   #pushWriter: PushWriter | undefined;
   readonly #maxId: number;
   /** Ids of the peer's may be anything, and come twice: here calls have numbers of our own. */
-  readonly #open = new Map<CallId, OpenRequest>();
-  #lastCall = 0;
+  readonly #open = new CallTable<OpenRequest>();
   /** Of what this side says by itself: pushes, heartbeats. */
   #lastId = 0;
   #pingToken = 0;
@@ -71,7 +73,7 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
   }
 
   response(id: CallId, data: unknown): void {
-    const request = this.#open.get(id);
+    const request = this.#open.get(id as number);
     if (request === undefined) return;
     this.answer(request.message, request.message.pattern, data);
     this.#answered(id);
@@ -79,7 +81,7 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
 
   /** A handler may return an Observable of one value; there is no second answer. */
   item(id: CallId, data: unknown): number {
-    const request = this.#open.get(id);
+    const request = this.#open.get(id as number);
     if (request === undefined) return 0;
     if (request.item !== undefined) throw withoutStreams();
     request.item = { data };
@@ -87,11 +89,11 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
   }
 
   completed(id: CallId): void {
-    this.response(id, this.#open.get(id)?.item?.data);
+    this.response(id, this.#open.get(id as number)?.item?.data);
   }
 
   failure(id: CallId, kind: FailureKind, error: unknown): void {
-    const request = this.#open.get(id);
+    const request = this.#open.get(id as number);
     if (request === undefined) return;
     const given = kind === 'handler' ? error : { status: 'error', code: failureOf(kind).code, message: String(error) };
     this.answerError(request.message, request.message.pattern, given);
@@ -130,7 +132,7 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
 
   override closed(): void {
     super.closed();
-    this.#open.clear();
+    this.#open.drain();
     this.#waiting = [];
   }
 
@@ -198,15 +200,15 @@ export class ForeignServerProtocol extends ForeignProtocol implements ServerProt
 
   #start(message: DecodedMessage, isTurn: boolean): void {
     const pattern = patternOf(message);
-    this.#lastCall += 1;
-    const id = this.#lastCall;
+    const request: OpenRequest = { id: 0, message };
+    this.#open.add(request);
+    const { id } = request;
     if (isTurn) this.#turn = id;
-    this.#open.set(id, { message });
     this.#sink.request(id, pattern, message.data, undefined, undefined, false);
   }
 
   #answered(id: CallId): void {
-    this.#open.delete(id);
+    this.#open.take(id as number);
     if (this.#turn !== id) return;
     this.#turn = undefined;
     this.guard(() => {

@@ -1,21 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Call } from '../../../lib/connection/call.js';
-import { CallTable } from '../../../lib/connection/call-table.js';
+import { CallTable } from '../../../lib/common/call-table.js';
 
-class NamedCall extends Call {
-  onResponse(): void {}
-  onItem(): void {}
-  onCredit(): void {}
-  onEnd(): void {}
-  onFailure(): void {}
-  onHandlerFailure(): void {}
+class NumberedCall {
+  id = 0;
 }
 
 describe('the table of calls', () => {
   it('finds each call by its number until it is taken, however many there are', () => {
-    const table = new CallTable();
-    const calls = Array.from({ length: 1_000 }, () => new NamedCall());
+    const table = new CallTable<NumberedCall>();
+    const calls = Array.from({ length: 1_000 }, () => new NumberedCall());
     for (const call of calls) table.add(call);
     expect(new Set(calls.map(({ id }) => id)).size).toBe(1_000);
     for (const call of calls) expect(table.get(call.id)).toBe(call);
@@ -25,12 +19,12 @@ describe('the table of calls', () => {
   });
 
   it('never gives a number again while calls come and go around one that stays', () => {
-    const table = new CallTable();
-    const staying = new NamedCall();
+    const table = new CallTable<NumberedCall>();
+    const staying = new NumberedCall();
     table.add(staying);
     const seen = new Set([staying.id]);
     for (let i = 0; i < 10_000; i++) {
-      const call = new NamedCall();
+      const call = new NumberedCall();
       table.add(call);
       expect(seen.has(call.id)).toBe(false);
       seen.add(call.id);
@@ -40,8 +34,8 @@ describe('the table of calls', () => {
   });
 
   it('finds nobody for a number of another call that shares its place', () => {
-    const table = new CallTable();
-    const call = new NamedCall();
+    const table = new CallTable<NumberedCall>();
+    const call = new NumberedCall();
     table.add(call);
     expect(table.get(call.id + 64)).toBeUndefined();
     expect(table.take(call.id + 64)).toBeUndefined();
@@ -50,8 +44,8 @@ describe('the table of calls', () => {
   });
 
   it('hands all calls over in the order of their numbers', () => {
-    const table = new CallTable();
-    const calls = Array.from({ length: 100 }, () => new NamedCall());
+    const table = new CallTable<NumberedCall>();
+    const calls = Array.from({ length: 100 }, () => new NumberedCall());
     for (const call of calls) table.add(call);
     expect(table.drain()).toEqual(calls);
     expect(table.size).toBe(0);
@@ -61,11 +55,11 @@ describe('the table of calls', () => {
   it('agrees with a map through any sequence', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.nat(500), { nil: undefined }), { maxLength: 2_000 }), (steps) => {
-        const table = new CallTable();
-        const model = new Map<number, Call>();
+        const table = new CallTable<NumberedCall>();
+        const model = new Map<number, NumberedCall>();
         for (const step of steps) {
           if (step === undefined) {
-            const call = new NamedCall();
+            const call = new NumberedCall();
             table.add(call);
             expect(model.has(call.id)).toBe(false);
             model.set(call.id, call);
