@@ -19,7 +19,7 @@ import { resolveServerOptions, type PooledTcpServerOptions, type ServerSettings 
 import { PooledTcpContext } from './pooled-tcp-context.js';
 import { PooledTcpSessions } from './pooled-tcp-sessions.js';
 import { PooledTcpStream } from './pooled-tcp-stream.js';
-import { reply } from './reply-stream.js';
+import { isReplyStream, reply, type ReplyStream } from './reply-stream.js';
 import { runEvent } from './run-event.js';
 
 /** Events of {@link PooledTcpServer.on}: those of the listening `net.Server`. */
@@ -256,12 +256,17 @@ export class PooledTcpServer
   }
 
   #answer(result: unknown, call: ServerCall, finished: (() => void) | undefined): void {
-    if (typeof result !== 'object' || result === null) {
-      call.respond(result);
-      finished?.();
+    // Apart from streams, and from the closures that those take: nearly every answer is one value.
+    if (isReplyStream(result)) {
+      this.#stream(result, call, finished);
       return;
     }
-    reply(result, call, {
+    call.respond(result);
+    finished?.();
+  }
+
+  #stream(stream: ReplyStream, call: ServerCall, finished: (() => void) | undefined): void {
+    reply(stream, call, {
       failed: (error) => {
         this.#fail(call, error);
       },

@@ -13,14 +13,17 @@ export interface ReplyHooks {
   stopped(error: unknown): void;
 }
 
-/** Answers a call with what its handler returned: one value, an Observable, or an async iterable. */
-export function reply(result: unknown, call: ServerCall, hooks: ReplyHooks): void {
-  if (isObservable(result)) replyWithObservable(result, call, hooks);
-  else if (isAsyncIterable(result)) replyWithIterable(result, call, hooks);
-  else {
-    call.respond(result);
-    hooks.finished();
-  }
+/** What a handler returns for more than one value. */
+export type ReplyStream = Observable<unknown> | AsyncIterable<unknown>;
+
+export function isReplyStream(result: unknown): result is ReplyStream {
+  return isObservable(result) || isAsyncIterable(result);
+}
+
+/** Answers a call with the values of a stream. */
+export function reply(stream: ReplyStream, call: ServerCall, hooks: ReplyHooks): void {
+  if (isObservable(stream)) replyWithObservable(stream, call, hooks);
+  else replyWithIterable(stream, call, hooks);
 }
 
 /** Each value is asked for once the client has room for it. */
@@ -82,9 +85,10 @@ function replyWithObservable(stream: Observable<unknown>, call: ServerCall, hook
       }
       const { value } = held;
       held = undefined;
-      isHandedOver = isAsyncIterable(value);
-      if (isHandedOver) reply(value, call, hooks);
-      else call.respond(value);
+      if (isAsyncIterable(value)) {
+        isHandedOver = true;
+        replyWithIterable(value, call, hooks);
+      } else call.respond(value);
     },
     error: (error: unknown) => {
       release();

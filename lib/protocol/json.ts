@@ -18,7 +18,8 @@ export function toJson(data: unknown): string | undefined {
 /** @throws PooledTcpError `PTCP_PAYLOAD_MALFORMED`; the message never quotes the payload */
 export function fromJson(bytes: Buffer, start: number, end: number): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8', start, end));
+    // UTF-8 is what it reads unless told otherwise; being told costs a look at the word.
+    return JSON.parse(bytes.toString(undefined, start, end));
   } catch {
     throw new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `${end - start} bytes that should be JSON do not parse`);
   }

@@ -131,9 +131,13 @@ export class ServerCall implements ItemSink {
 
   /** The only or last value. */
   respond(data: unknown): void {
-    this.#end(() => {
-      this.#replies.sendResponse(this, data);
-    });
+    if (!this.#mayEnd()) return;
+    if (this.#stream !== undefined) {
+      this.#respondAfter(this.#stream, data);
+      return;
+    }
+    this.#state = 'over';
+    this.#replies.sendResponse(this, data);
   }
 
   /** No further value. */
@@ -205,19 +209,36 @@ export class ServerCall implements ItemSink {
     this.#replies.abandoned(-1);
   }
 
-  #end(send: () => void): void {
+  /** @returns whether it has not been answered yet: now it is to be */
+  #mayEnd(): boolean {
     this.#handlerEnded();
-    if (this.#state !== 'running') return;
+    if (this.#state !== 'running') return false;
     this.#state = 'ending';
     this.incoming?.cutOff(
       new PooledTcpError('PTCP_ABORTED', 'the call has been answered without the rest of its stream'),
     );
-    if (this.#stream === undefined) {
-      this.#state = 'over';
-      send();
+    return true;
+  }
+
+  #end(send: () => void): void {
+    if (!this.#mayEnd()) return;
+    if (this.#stream !== undefined) {
+      this.#afterStream(this.#stream, send);
       return;
     }
-    this.#stream.finish(() => {
+    this.#state = 'over';
+    send();
+  }
+
+  /** On its own, so that a call that streamed nothing makes no closure. */
+  #respondAfter(stream: OutgoingStream, data: unknown): void {
+    this.#afterStream(stream, () => {
+      this.#replies.sendResponse(this, data);
+    });
+  }
+
+  #afterStream(stream: OutgoingStream, send: () => void): void {
+    stream.finish(() => {
       this.#state = 'over';
       send();
     });

@@ -3,6 +3,7 @@ import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { isMetadata, type ClientSink, type MessageWriter, type Metadata, type OutgoingMessage } from '../messages.js';
 import type { ClientProtocol } from '../protocol.js';
 import { FLAG, LITERAL_PATTERN, MAX_NUMBERED_PATTERN_BYTES, MAX_PATTERNS, TYPE } from './format.js';
+import type { FrameFields } from './frame-fields.js';
 import type { FrameReader } from './native-decoder.js';
 import { encodePattern } from './native-encoder.js';
 import { NativeProtocol, type NativeOptions } from './native-protocol.js';
@@ -30,16 +31,13 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
 
   request(id: number, message: OutgoingMessage, timeoutMs: number): void {
     const flags = (timeoutMs > 0 ? FLAG.deadline : 0) | (message.isStreaming === true ? FLAG.stream : 0);
-    this.#write(TYPE.request, flags, message, { id, timeoutMs });
+    this.#write(TYPE.request, flags, message, id, timeoutMs);
   }
 
   event(message: OutgoingMessage): Promise<void> | undefined {
     const gone = new Deferred();
-    const isHeld = this.#write(TYPE.event, 0, message, {
-      timeoutMs: 0,
-      onGone: () => {
-        gone.resolve();
-      },
+    const isHeld = this.#write(TYPE.event, 0, message, undefined, 0, () => {
+      gone.resolve();
     });
     return isHeld ? gone.promise : undefined;
   }
@@ -62,7 +60,9 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
     type: number,
     typeFlags: number,
     { route, data, metadata }: OutgoingMessage,
-    { id, timeoutMs, onGone }: { readonly id?: number; readonly timeoutMs: number; readonly onGone?: () => void },
+    id: number | undefined,
+    timeoutMs: number,
+    onGone?: () => void,
   ): boolean {
     const patterns = (this.#patterns ??= new Map<string, number>());
     const known = patterns.get(route);
@@ -73,30 +73,11 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
     const metadataJson = metadata === undefined ? undefined : encodeMetadata(metadata);
     const flags =
       typeFlags | (spelled === undefined ? 0 : FLAG.define) | (metadataJson === undefined ? 0 : FLAG.metadata);
-    const fieldBytes = 4 + 2 + 2 + (spelled?.length ?? 0) + 4 + 4 + (metadataJson?.length ?? 0);
-    let isKeptBack = false as boolean;
-    this.encoder.write(
-      type,
-      flags,
-      fieldBytes,
-      (slab, start, isHeld) => {
-        isKeptBack = isHeld;
-        let at = id === undefined ? start : slab.writeUInt32BE(id, start);
-        // One that others overtake teaches the server nothing: they would use a number that it does not know yet.
-        at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : number, at);
-        if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
-        if (flags & FLAG.deadline) at = slab.writeUInt32BE(Math.min(Math.ceil(timeoutMs), MAX_DEADLINE_MS), at);
-        if (metadataJson !== undefined)
-          at = slab.writeUInt32BE(metadataJson.length, at) + metadataJson.copy(slab, at + 4);
-        return at;
-      },
-      data,
-      id,
-      onGone,
-    );
+    const fields = new RequestFields(id, number, spelled, flags & FLAG.deadline ? timeoutMs : undefined, metadataJson);
+    this.encoder.write(type, flags, fields, data, id, onGone);
     // Only now is it on its way: a message that threw has taught the server nothing.
-    if (spelled !== undefined && number !== LITERAL_PATTERN && !isKeptBack) patterns.set(route, number);
-    return isKeptBack;
+    if (spelled !== undefined && number !== LITERAL_PATTERN && !fields.isKeptBack) patterns.set(route, number);
+    return fields.isKeptBack;
   }
 
   protected override receiveMessage(frame: FrameReader): void {
@@ -129,6 +110,53 @@ export class NativeClientProtocol extends NativeProtocol<ClientSink> implements 
       this.sink.failure(id, 'malformed', error.message);
     });
     if (payload !== undefined) this.sink.response(id, payload.data);
+  }
+}
+
+/** The fields of a request, or of an event, which has no id and no deadline. */
+class RequestFields implements FrameFields {
+  readonly #id: number | undefined;
+  readonly #number: number;
+  readonly #spelled: Buffer | undefined;
+  readonly #timeoutMs: number | undefined;
+  readonly #metadataJson: Buffer | undefined;
+  /** Whether the message is kept back; known once it is written. */
+  isKeptBack = false;
+
+  /**
+   * @param number of the pattern
+   * @param spelled the pattern, where the server does not know its number yet
+   */
+  constructor(
+    id: number | undefined,
+    number: number,
+    spelled: Buffer | undefined,
+    timeoutMs: number | undefined,
+    metadataJson: Buffer | undefined,
+  ) {
+    this.#id = id;
+    this.#number = number;
+    this.#spelled = spelled;
+    this.#timeoutMs = timeoutMs;
+    this.#metadataJson = metadataJson;
+  }
+
+  get bytes(): number {
+    return 4 + 2 + 2 + (this.#spelled?.length ?? 0) + 4 + 4 + (this.#metadataJson?.length ?? 0);
+  }
+
+  write(slab: Buffer, start: number, isHeld: boolean): number {
+    this.isKeptBack = isHeld;
+    const spelled = this.#spelled;
+    const timeoutMs = this.#timeoutMs;
+    const metadataJson = this.#metadataJson;
+    let at = this.#id === undefined ? start : slab.writeUInt32BE(this.#id, start);
+    // One that others overtake teaches the server nothing: they would use a number that it does not know yet.
+    at = slab.writeUInt16BE(isHeld && spelled !== undefined ? LITERAL_PATTERN : this.#number, at);
+    if (spelled !== undefined) at = slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
+    if (timeoutMs !== undefined) at = slab.writeUInt32BE(Math.min(Math.ceil(timeoutMs), MAX_DEADLINE_MS), at);
+    if (metadataJson !== undefined) at = slab.writeUInt32BE(metadataJson.length, at) + metadataJson.copy(slab, at + 4);
+    return at;
   }
 }
 

@@ -4,6 +4,7 @@ import type { PayloadEncoder, PayloadScope } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { toJson } from '../json.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import { NO_FIELDS, NumberField, type FrameFields } from './frame-fields.js';
 import { FRAGMENT_FROM_BYTES, FragmentSender } from './fragment-sender.js';
 import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.js';
 
@@ -12,13 +13,6 @@ const LONG_TEXT = 16 * 1024;
 
 /** A payload, ready to be measured and written. */
 type EncodedPayload = ReturnType<PayloadEncoder['encode']>;
-
-/**
- * Writes the type's own fields from a position and returns where they end.
- *
- * @param isHeld the message is kept back: others overtake it
- */
-type WriteFields = (slab: Buffer, at: number, isHeld: boolean) => number;
 
 /**
  * Writes native frames: the head and fields into the slab, then the payload in place or by reference. Large ones go
@@ -53,42 +47,33 @@ export class NativeEncoder {
   /**
    * Writes one frame. Throws before any byte is written.
    *
-   * @param fieldBytes most that `fields` writes
    * @param id of the call that the message belongs to, if it does
    * @param onGone called once a message that is kept back has been written, or never will be
    * @returns bytes of the frame
    * @throws PooledTcpError `PTCP_PAYLOAD_UNSERIALIZABLE`, `PTCP_FRAME_TOO_LARGE`, `PTCP_WRITE_OVERFLOW`
    */
-  write(
-    type: number,
-    flags: number,
-    fieldBytes: number,
-    fields: WriteFields,
-    data?: unknown,
-    id?: CallId,
-    onGone?: () => void,
-  ): number {
+  write(type: number, flags: number, fields: FrameFields, data?: unknown, id?: CallId, onGone?: () => void): number {
     const isBehind = id !== undefined && this.#fragments?.holds(id) === true;
     // What is overtaken cannot build on what was written before it.
-    const body = this.#body(data, HEAD_BYTES + fieldBytes, isBehind ? 'message' : 'connection');
+    const body = this.#body(data, HEAD_BYTES + fields.bytes, isBehind ? 'message' : 'connection');
     if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
-      const message = assemble(type, flags | this.#kind, fieldBytes, fields, body);
+      const message = assemble(type, flags | this.#kind, fields, body);
       this.#sender().add(id, message, onGone);
       return message.bytes;
     }
-    const frameBytes = this.#put(type, flags | this.#kind, fieldBytes, fields, body);
+    const frameBytes = this.#put(type, flags | this.#kind, fields, body);
     if (body !== undefined) this.#payloads.written();
     return frameBytes;
   }
 
   /** Writes a frame whose only field is a number: a call's id, or a heartbeat's token. */
   writeNumber(type: number, number: number, data?: unknown, id?: CallId): number {
-    return this.write(type, 0, 4, (slab, at) => slab.writeUInt32BE(number, at), data, id);
+    return this.write(type, 0, new NumberField(number), data, id);
   }
 
   /** The same frame as bytes of its own, to be written later. */
   encodeNumber(type: number, number: number, data: unknown): EncodedMessage {
-    return this.encode(type, 4, (slab, at) => slab.writeUInt32BE(number, at), data);
+    return this.encode(type, new NumberField(number), data);
   }
 
   /** Writes what {@link encodeNumber} made. Its bytes are held already, and no longer once they are in the output. */
@@ -103,9 +88,9 @@ export class NativeEncoder {
   }
 
   /** Any frame as bytes of its own, which build on nothing that was sent before. */
-  encode(type: number, fieldBytes: number, fields: WriteFields, data: unknown): EncodedMessage {
-    const body = this.#body(data, HEAD_BYTES + fieldBytes, 'message');
-    return assemble(type, this.#kind, fieldBytes, fields, body);
+  encode(type: number, fields: FrameFields, data: unknown): EncodedMessage {
+    const body = this.#body(data, HEAD_BYTES + fields.bytes, 'message');
+    return assemble(type, this.#kind, fields, body);
   }
 
   /**
@@ -129,7 +114,7 @@ export class NativeEncoder {
   writeJson(type: number, data: unknown): void {
     const text = toJson(data);
     this.#check(HEAD_BYTES + Buffer.byteLength(text ?? ''));
-    this.#put(type, PAYLOAD.json, 0, (_slab, at) => at, text);
+    this.#put(type, PAYLOAD.json, NO_FIELDS, text);
   }
 
   #sender(): FragmentSender {
@@ -156,16 +141,17 @@ export class NativeEncoder {
     return body;
   }
 
-  #put(type: number, flags: number, fieldBytes: number, fields: WriteFields, body: EncodedPayload): number {
+  #put(type: number, flags: number, fields: FrameFields, body: EncodedPayload): number {
     const { output } = this.#writer;
     const isText = typeof body === 'string';
     const isTrailing = Buffer.isBuffer(body);
     const inPlace = body === undefined || isTrailing ? 0 : isText ? body.length * 3 : body.length;
-    const { slab, position } = output.reserve(HEAD_BYTES + fieldBytes + inPlace);
+    const { slab, position } = output.reserve(HEAD_BYTES + fields.bytes + inPlace);
     slab[position + LENGTH_BYTES] = type;
     slab[position + LENGTH_BYTES + 1] = flags;
-    let end = fields(slab, position + HEAD_BYTES, false);
-    if (isText) end += slab.write(body, end, 'utf8');
+    let end = fields.write(slab, position + HEAD_BYTES, false);
+    // UTF-8 is what it writes unless told otherwise; being told costs a look at the word.
+    if (isText) end += slab.write(body, end);
     else if (body !== undefined && !isTrailing) end = body.copyTo(slab, end);
     const frameBytes = end - position + (isTrailing ? body.length : 0);
     slab.writeUInt32BE(frameBytes - LENGTH_BYTES, position);
@@ -199,18 +185,12 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** A whole frame in memory of its own; a large payload stays where it is. @param flags with the payload’s kind */
-function assemble(
-  type: number,
-  flags: number,
-  fieldBytes: number,
-  fields: WriteFields,
-  body: EncodedPayload,
-): EncodedMessage {
+function assemble(type: number, flags: number, fields: FrameFields, body: EncodedPayload): EncodedMessage {
   const payload = keep(body);
-  const head = Buffer.alloc(HEAD_BYTES + fieldBytes);
+  const head = Buffer.alloc(HEAD_BYTES + fields.bytes);
   head[LENGTH_BYTES] = type;
   head[LENGTH_BYTES + 1] = flags;
-  const end = fields(head, HEAD_BYTES, true);
+  const end = fields.write(head, HEAD_BYTES, true);
   const bytes = end + (payload?.length ?? 0);
   head.writeUInt32BE(bytes - LENGTH_BYTES, 0);
   return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload] };

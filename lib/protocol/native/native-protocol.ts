@@ -9,6 +9,7 @@ import { violation, type PartialMessage, type Protocol } from '../protocol.js';
 import { FRAGMENT_FLAG, FRAGMENT_HEAD_BYTES, FRAGMENTS, LENGTH_BYTES, TYPE } from './format.js';
 import { FragmentReceiver } from './fragment-receiver.js';
 import { FrameReader, nativeLayout } from './native-decoder.js';
+import type { FrameFields } from './frame-fields.js';
 import { NativeEncoder } from './native-encoder.js';
 import { readFailure, type StreamSink } from './stream-messages.js';
 
@@ -114,9 +115,11 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   }
 
   credit(id: CallId, bytes: number): void {
-    this.encoder.write(TYPE.credit, 0, 8, (slab, at) =>
-      slab.writeUInt32BE(bytes, slab.writeUInt32BE(id as number, at)),
-    );
+    const fields: FrameFields = {
+      bytes: 8,
+      write: (slab, at) => slab.writeUInt32BE(bytes, slab.writeUInt32BE(id as number, at)),
+    };
+    this.encoder.write(TYPE.credit, 0, fields);
   }
 
   flush(): void {

@@ -1,6 +1,7 @@
 import type { EncodedMessage } from '../messages.js';
 import type { PushWriter } from '../push-writer.js';
 import { TYPE } from './format.js';
+import { PatternField } from './frame-fields.js';
 import { encodePattern, type NativeEncoder } from './native-encoder.js';
 import type { NativeOptions } from './native-protocol.js';
 
@@ -21,31 +22,13 @@ export class NativePushWriter implements PushWriter {
   }
 
   write(route: string, data: unknown, gone: () => void): boolean {
-    const spelled = encodePattern(route);
-    let isKeptBack = false;
-    this.#encoder.write(
-      TYPE.push,
-      0,
-      2 + spelled.length,
-      (slab, at, isHeld) => {
-        isKeptBack = isHeld;
-        return slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2);
-      },
-      data,
-      undefined,
-      gone,
-    );
-    return isKeptBack;
+    const pattern = new PatternField(encodePattern(route));
+    this.#encoder.write(TYPE.push, 0, pattern, data, undefined, gone);
+    return pattern.isKeptBack;
   }
 
   encode(route: string, data: unknown): EncodedMessage {
-    const spelled = encodePattern(route);
-    return this.#encoder.encode(
-      TYPE.push,
-      2 + spelled.length,
-      (slab, at) => slab.writeUInt16BE(spelled.length, at) + spelled.copy(slab, at + 2),
-      data,
-    );
+    return this.#encoder.encode(TYPE.push, new PatternField(encodePattern(route)), data);
   }
 
   writeEncoded(message: EncodedMessage, gone: () => void): boolean {

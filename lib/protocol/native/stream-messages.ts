@@ -1,6 +1,7 @@
 import { FAILURES, type FailureKind } from '../messages.js';
 import { violation } from '../protocol.js';
 import { TYPE } from './format.js';
+import type { FrameFields } from './frame-fields.js';
 import type { FrameReader } from './native-decoder.js';
 import type { NativeEncoder } from './native-encoder.js';
 
@@ -35,5 +36,6 @@ export function readFailure(frame: FrameReader, sink: StreamSink): void {
 
 export function writeFailure(encoder: NativeEncoder, id: number, kind: FailureKind, error: unknown): void {
   const number = FAILURES.findIndex((failure) => failure.kind === kind);
-  encoder.write(TYPE.failure, 0, 5, (slab, at) => slab.writeUInt8(number, slab.writeUInt32BE(id, at)), error, id);
+  const fields: FrameFields = { bytes: 5, write: (slab, at) => slab.writeUInt8(number, slab.writeUInt32BE(id, at)) };
+  encoder.write(TYPE.failure, 0, fields, error, id);
 }
