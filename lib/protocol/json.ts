@@ -1,4 +1,5 @@
 import { PooledTcpError, describeCause } from '../errors/pooled-tcp-error.js';
+import { fromUtf8 } from './utf8.js';
 
 /**
  * `JSON.stringify` with our error; `undefined` where JSON has no value.
@@ -18,8 +19,7 @@ export function toJson(data: unknown): string | undefined {
 /** @throws PooledTcpError `PTCP_PAYLOAD_MALFORMED`; the message never quotes the payload */
 export function fromJson(bytes: Buffer, start: number, end: number): unknown {
   try {
-    // UTF-8 is what it reads unless told otherwise; being told costs a look at the word.
-    return JSON.parse(bytes.toString(undefined, start, end));
+    return JSON.parse(fromUtf8(bytes, start, end));
   } catch {
     throw new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `${end - start} bytes that should be JSON do not parse`);
   }

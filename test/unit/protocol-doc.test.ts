@@ -398,7 +398,7 @@ describe('docs/PROTOCOL.md, limits and violations', () => {
     ['a frame that ends inside its fields', '08 00 00 00 00', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern that was not defined', '01 00 00 00 00 01 00 01', 'PTCP_PROTOCOL_VIOLATION'],
     ['a pattern defined out of order', '01 10 00 00 00 01 00 02 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
-    ['an unknown payload kind', '01 15 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
+    ['an unknown payload kind', '01 16 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
     ['a payload kind not agreed on', '01 13 00 00 00 01 00 00 00 01 61', 'PTCP_PROTOCOL_VIOLATION'],
     ['metadata that is no object', '02 50 00 00 00 01 61 00 00 00 01 31', 'PTCP_PROTOCOL_VIOLATION'],
     ['metadata that is not JSON', '02 50 00 00 00 01 61 00 00 00 01 7b', 'PTCP_PAYLOAD_MALFORMED'],

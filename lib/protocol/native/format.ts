@@ -36,6 +36,8 @@ export const PAYLOAD = {
   msgpack: 3,
   /** MessagePack that builds on what was sent before on this connection: must be read, and in order. */
   msgpackShared: 4,
+  /** One text, in UTF-8. */
+  text: 5,
 } as const;
 export const PAYLOAD_MASK = 0x0f;
 

@@ -3,6 +3,7 @@ import type { LengthFieldLayout } from '../../framing/length-field-decoder.js';
 import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
 import { violation } from '../protocol.js';
+import { fromUtf8 } from '../utf8.js';
 import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
 
 /** What a reader that has read nothing yet reads. */
@@ -80,6 +81,8 @@ export class FrameReader {
         return fromJson(this.#bytes, start, this.#end);
       case PAYLOAD.raw:
         return this.#slice(start);
+      case PAYLOAD.text:
+        return fromUtf8(this.#bytes, start, this.#end);
       default:
         return this.#payloads.decode(this.flags & PAYLOAD_MASK, this.#bytes, start, this.#end);
     }
