@@ -30,9 +30,6 @@ export class FragmentSender {
   #messages: HeldMessage[] = [];
   /** How many messages of a call are in the queue; what else the call sends must queue behind them. */
   readonly #held = new Map<CallId, number>();
-  /** Fragments under way, the oldest first. */
-  #sent: { readonly bytes: number; readonly at: number }[] = [];
-  #unacknowledged = 0;
   readonly #window = new FragmentWindow();
 
   constructor(writer: MessageWriter, clock: Clock) {
@@ -67,15 +64,7 @@ export class FragmentSender {
 
   /** The peer has read so many bytes of fragments. */
   acknowledged(bytes: number): void {
-    let left = bytes;
-    const now = this.#clock.now();
-    while (left > 0 && this.#sent[0] !== undefined && this.#sent[0].bytes <= left) {
-      const { bytes: size, at } = this.#sent[0];
-      this.#sent.shift();
-      left -= size;
-      this.#unacknowledged -= size;
-      this.#window.acknowledged(size, at, now);
-    }
+    this.#window.acknowledged(bytes, this.#clock.now());
     this.#pump(this.#window.bytes);
   }
 
@@ -109,7 +98,8 @@ export class FragmentSender {
   #pump(window: number): void {
     for (let message = this.#messages[0]; message !== undefined; message = this.#messages[0]) {
       while (message.left > 0) {
-        if (this.#unacknowledged > 0 && this.#unacknowledged + MIN_FRAGMENT_BYTES > window) return;
+        const { underWay } = this.#window;
+        if (underWay > 0 && underWay + MIN_FRAGMENT_BYTES > window) return;
         this.#writeFragment(message);
       }
       this.#messages.shift();
@@ -140,8 +130,7 @@ export class FragmentSender {
       else message.parts[0] = part.subarray(taken.length);
     }
     message.left -= size;
-    this.#unacknowledged += size;
-    this.#sent.push({ bytes: size, at: this.#clock.now() });
+    this.#window.sent(size, this.#clock.now());
     this.#writer.hold(-size);
     this.#writer.schedule();
   }

@@ -3,14 +3,20 @@ import { FragmentWindow } from '../../../lib/protocol/native/fragment-window.js'
 
 const KIB = 1024;
 
-/** A link that carries so many bytes in a millisecond, one fragment after the other, and takes a while for each besides. */
+/**
+ * A link that carries so many bytes in a millisecond, one fragment after the other, and takes a while for each besides; and
+ * a peer that reads all that has come and is then at work on something else for a while.
+ */
 class Path {
   readonly window = new FragmentWindow();
   bytesPerMs: number;
   delayMs: number;
+  workMs = 0;
   now = 0;
-  readonly #underWay: { readonly bytes: number; readonly sentAt: number; readonly arrivesAt: number }[] = [];
-  #freeAt = 0;
+  readonly #underWay: { readonly bytes: number; readonly arrivesAt: number }[] = [];
+  #linkFreeAt = 0;
+  /** When the peer read last. */
+  #turnAt = 0;
 
   constructor(bytesPerMs: number, delayMs: number) {
     this.bytesPerMs = bytesPerMs;
@@ -23,18 +29,16 @@ class Path {
     let longestMs = 0;
     while (left > 0 || this.#underWay.length > 0) {
       const bytes = Math.min(left, Math.min(Math.max(this.window.bytes >> 2, 16 * KIB), 64 * KIB));
-      const waiting = this.#underWay.reduce((sum, fragment) => sum + fragment.bytes, 0);
-      if (left > 0 && (waiting === 0 || waiting + 16 * KIB <= this.window.bytes)) {
-        this.#freeAt = Math.max(this.#freeAt, this.now) + bytes / this.bytesPerMs;
-        longestMs = Math.max(longestMs, this.#freeAt - this.now);
-        this.#underWay.push({ bytes, sentAt: this.now, arrivesAt: this.#freeAt + this.delayMs });
+      const { underWay } = this.window;
+      if (left > 0 && (underWay === 0 || underWay + 16 * KIB <= this.window.bytes)) {
+        this.#linkFreeAt = Math.max(this.#linkFreeAt, this.now) + bytes / this.bytesPerMs;
+        longestMs = Math.max(longestMs, this.#linkFreeAt - this.now);
+        this.#underWay.push({ bytes, arrivesAt: this.#linkFreeAt + this.delayMs });
+        this.window.sent(bytes, this.now);
         left -= bytes;
         continue;
       }
-      const first = this.#underWay.shift();
-      if (first === undefined) break;
-      this.now = Math.max(this.now, first.arrivesAt);
-      this.window.acknowledged(first.bytes, first.sentAt, this.now);
+      this.#readOne();
     }
     return longestMs;
   }
@@ -42,6 +46,15 @@ class Path {
   /** Nothing is sent for so long. */
   rest(ms: number): void {
     this.now += ms;
+  }
+
+  #readOne(): void {
+    const first = this.#underWay.shift();
+    if (first === undefined) return;
+    // What had come by its last turn was read then.
+    if (first.arrivesAt > this.#turnAt) this.#turnAt = Math.max(first.arrivesAt, this.#turnAt + this.workMs);
+    this.now = Math.max(this.now, this.#turnAt);
+    this.window.acknowledged(first.bytes, this.now);
   }
 }
 
@@ -53,22 +66,42 @@ describe('the window of fragments', () => {
   });
 
   it('is halved once for all that was under way when a round trip took long, and not for each of them', () => {
-    const path = new Path(1_000_000, 0.2);
-    path.send(4096 * KIB);
+    // 400 Mbit/s, with more than one round trip in the air.
+    const path = new Path(50_000, 40);
+    path.send(8192 * KIB);
+    expect(path.window.bytes).toBe(1024 * KIB);
     const sentAt = path.now;
-    for (let i = 0; i < 16; i++) path.window.acknowledged(64 * KIB, sentAt, sentAt + 20);
+    for (let i = 0; i < 16; i++) path.window.sent(64 * KIB, sentAt);
+    for (let i = 0; i < 16; i++) path.window.acknowledged(64 * KIB, sentAt + 200);
     expect(path.window.bytes).toBe(512 * KIB);
-    path.send(4096 * KIB);
+    path.send(8192 * KIB);
     expect(path.window.bytes).toBe(1024 * KIB);
   });
 
-  it('keeps the queue of a slow link short, however many messages it has carried', () => {
+  it.each([
+    [0, 12],
+    // Its turns are the shortest round trip that there is.
+    [10, 30],
+  ])('keeps the queue of a slow link short, with a peer that reads each %i ms: below %i ms', (workMs, mostMs) => {
     // 100 Mbit/s.
     const path = new Path(12_500, 0.5);
+    path.workMs = workMs;
     path.send(4096 * KIB);
     for (let i = 0; i < 50; i++) {
-      expect(path.send(4096 * KIB)).toBeLessThan(12);
+      expect(path.send(4096 * KIB)).toBeLessThan(mostMs);
       path.rest(300);
+    }
+  });
+
+  it('does not shrink to nothing where it is the peer that takes its time', () => {
+    const path = new Path(1_000_000, 0.2);
+    path.send(4096 * KIB);
+    path.workMs = 10;
+    for (let i = 0; i < 10; i++) {
+      const begun = path.now;
+      path.send(16 * 1024 * KIB);
+      // 16 turns of the peer, for what it is given at once is 1 MiB, and never much less.
+      expect(path.now - begun).toBeLessThan(16 * 10 * 2);
     }
   });
 
@@ -81,5 +114,16 @@ describe('the window of fragments', () => {
       path.rest(1_000);
     }
     expect(path.window.bytes).toBe(1024 * KIB);
+  });
+
+  it('learns within a minute that a path carries less', () => {
+    const path = new Path(1_000_000, 0.5);
+    path.send(64 * 1024 * KIB);
+    path.bytesPerMs = 12_500;
+    for (let i = 0; i < 70; i++) {
+      path.send(1024 * KIB);
+      path.rest(1_000);
+    }
+    expect(path.send(4096 * KIB)).toBeLessThan(12);
   });
 });

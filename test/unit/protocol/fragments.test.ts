@@ -90,9 +90,10 @@ describe('a message that is sent in fragments', () => {
       expect(growing[i]).toBeLessThanOrEqual(kib * KIB);
       expect(growing[i]).toBeGreaterThan((kib - 16) * KIB);
     }
-    // What is under way then is acknowledged late: each round trip halves the window once.
+    // What is under way then is acknowledged late: each round trip halves the window once, down to what the path has carried
+    // in 2 ms when it was at its best, 1 MiB in 10 ms.
     const shrinking = Array.from({ length: 8 }, () => roundTrip(100));
-    for (const [i, kib] of [1024, 512, 256, 128, 64, 32, 32, 32].entries()) {
+    for (const [i, kib] of [1024, 512, 256, 205, 205, 205, 205, 205].entries()) {
       expect(shrinking[i]).toBeLessThanOrEqual(kib * KIB);
       expect(shrinking[i]).toBeGreaterThanOrEqual((kib / 2) * KIB);
     }
