@@ -1,4 +1,6 @@
 const INITIAL_SLOTS = 64;
+/** More places than that are not kept for when nothing is in them: a burst must not cost an idle connection memory for good. */
+const MAX_EMPTY_SLOTS = 1024;
 
 /** Of slots that have never held anything: an idle connection need not hold the places. */
 const NONE: undefined[] = [];
@@ -17,6 +19,11 @@ export class Slots<T extends { readonly id: unknown }> {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Places, taken and free. */
+  get places(): number {
+    return this.#places.length;
   }
 
   get(id: number): T | undefined {
@@ -46,6 +53,7 @@ export class Slots<T extends { readonly id: unknown }> {
     if (found === undefined) return undefined;
     this.#places[id & (this.#places.length - 1)] = undefined;
     this.#size -= 1;
+    if (this.#size === 0 && this.#places.length > MAX_EMPTY_SLOTS) this.#places = NONE;
     return found;
   }
 

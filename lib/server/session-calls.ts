@@ -17,13 +17,13 @@ export class SessionCalls {
   }
 
   get(id: CallId): ServerCall | undefined {
-    return (typeof id === 'number' ? this.#numbered.get(id) : undefined) ?? this.#others?.get(id);
+    return (isWhole(id) ? this.#numbered.get(id) : undefined) ?? this.#others?.get(id);
   }
 
   /** There must be none of its id. */
   add(call: ServerCall): void {
     const { id } = call;
-    if (typeof id === 'number') {
+    if (isWhole(id)) {
       this.#numbered.reserve();
       if (this.#numbered.isFree(id)) {
         this.#numbered.put(id, call);
@@ -37,7 +37,7 @@ export class SessionCalls {
   remove(call: ServerCall): boolean {
     const { id } = call;
     if (this.get(id) !== call) return false;
-    if (typeof id === 'number' && this.#numbered.take(id) !== undefined) return true;
+    if (isWhole(id) && this.#numbered.take(id) !== undefined) return true;
     this.#others?.delete(id);
     this.#removed += 1;
     if (this.#others?.size === 0 && this.#removed >= RENEW_AFTER) {
@@ -47,13 +47,18 @@ export class SessionCalls {
     return true;
   }
 
-  /** Oldest first, but for clients whose ids are not numbers that go up. */
+  /** By their numbers, which for our own clients is the order in which they came; then those with other ids, as they came. */
   values(): ServerCall[] {
-    return [...this.#numbered.values(), ...(this.#others?.values() ?? [])];
+    const numbered = this.#numbered.values().sort((a, b) => (a.id as number) - (b.id as number));
+    return this.#others === undefined ? numbered : [...numbered, ...this.#others.values()];
   }
 
   clear(): void {
     this.#numbered.clear();
     this.#others = undefined;
   }
+}
+
+function isWhole(id: CallId): id is number {
+  return Number.isSafeInteger(id);
 }

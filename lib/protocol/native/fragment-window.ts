@@ -1,17 +1,26 @@
-/** What may be under way, unacknowledged: at first, at least on any path, and at most. */
+/** What may be under way, unacknowledged: at first, at least, and at most. */
 const INITIAL_BYTES = 128 * 1024;
 const MIN_BYTES = 32 * 1024;
 const MAX_BYTES = 1024 * 1024;
-/** What an acknowledgement makes the window grow by, once it has been too large. */
+/** What an acknowledged fragment makes the window grow by, once it has been too large. */
 const STEP_BYTES = 16 * 1024;
-/** A round trip this much longer than twice the shortest means that fragments queue somewhere. */
+/** A round trip this much longer than twice the shortest means that fragments wait somewhere. */
 const SLACK_MS = 1;
 /** However long round trips take, the window holds what the path has been seen to carry in this time. */
 const FLOOR_MS = 2;
 /** Fewer bytes at once say nothing of how much a path carries: any queue takes them. */
-const MEASURED_BYTES = 128 * 1024;
-/** What was seen of longer ago says nothing of the path as it is. */
+const SEEN_FROM_BYTES = 128 * 1024;
+/** What was seen longer ago says nothing of the path as it is. */
 const MEMORY_MS = 30_000;
+/** The smallest window takes as long only on links of less than 50 Mbit/s. */
+const CLIMB_FROM_MS = 5;
+/** How many windows are to be acknowledged before it is said what a window carries; and how many where a message ends. */
+const MEASURED_WINDOWS = 2;
+const LEAST_MEASURED_WINDOWS = 1;
+/** A double window that carries this many times what the single one did is worth it. */
+const GAIN = 1.33;
+/** For so long what a climb has found is believed. */
+const BELIEF_MS = 5_000;
 
 interface SentFragment {
   readonly bytes: number;
@@ -23,7 +32,7 @@ interface SentFragment {
   readonly formerAt: number;
 }
 
-/** The smallest of what was seen in the last minute, or half of it. */
+/** The least of what was seen in the last minute, or half of it. */
 class RecentLeast {
   /** Of this period and of the one before it. */
   #least = Infinity;
@@ -34,13 +43,28 @@ class RecentLeast {
     return Math.min(this.#least, this.#formerLeast);
   }
 
-  add(value: number, now: number): void {
-    if (now >= this.#periodEndsAt) {
-      this.#formerLeast = this.#least;
-      this.#least = value;
-      this.#periodEndsAt = now + MEMORY_MS;
-    } else if (value < this.#least) this.#least = value;
+  /** Forgets what is too old. */
+  forget(now: number): void {
+    if (now < this.#periodEndsAt) return;
+    this.#formerLeast = now < this.#periodEndsAt + MEMORY_MS ? this.#least : Infinity;
+    this.#least = Infinity;
+    this.#periodEndsAt = now + MEMORY_MS;
   }
+
+  add(value: number): void {
+    if (value < this.#least) this.#least = value;
+  }
+}
+
+/** The window is doubled as long as that carries more. */
+interface Climb {
+  /** The window before, and what it carried, in bytes a millisecond; undefined while that is found out. */
+  readonly former: { readonly bytes: number; readonly rate: number } | undefined;
+  /** When the window got its size: what was sent before tells of another. */
+  readonly resizedAt: number;
+  /** What was acknowledged since the first of what was sent with this size, and when that was. */
+  carried: number;
+  since: number | undefined;
 }
 
 /**
@@ -48,29 +72,36 @@ class RecentLeast {
  * as LEDBAT (RFC 6817) and TCP Vegas do: it grows while round trips stay near the shortest of the last minute, and shrinks when they do
  * not. On a slow link that keeps the link's queue short.
  *
- * A round trip also takes long where the other side is at work on something else: on a message of megabytes, say. To send less then
- * helps nobody, and would leave the connection idle most of the time. So the window never holds less than the path carries in 2 ms,
- * measured as BBR does it (draft-cheng-iccrg-delivery-rate-estimation): what was acknowledged over the time that sending or
- * acknowledging it took, whichever was longer, and of that the most in the last minute.
+ * A round trip also takes long where the other side is at work on something else, on a message of megabytes, say. To send less then
+ * helps nobody, and leaves the connection idle most of the time. So the window never holds less than the path was seen to carry in 2 ms
+ * at its best, measured as BBR does it (draft-cheng-iccrg-delivery-rate-estimation): what was acknowledged over the time that sending or
+ * acknowledging it took, whichever was longer. And where even the smallest window has long round trips, as with a peer that always
+ * reads once in 10 ms, it is doubled as long as it carries more.
  */
 export class FragmentWindow {
-  /** As delays alone would have it. */
   #bytes = INITIAL_BYTES;
   /** The oldest first. */
   #sent: SentFragment[] = [];
   #underWay = 0;
-  #delivered = 0;
-  #deliveredAt = 0;
-  #formerAt = 0;
   /** Until it has been too large for the first time it doubles with each round trip, as TCP's slow start does. */
   #isStarting = true;
   /** When it last shrank: what was sent before tells of the window as it was, and of the same congestion. */
   #shrankAt = -Infinity;
+  #acknowledgedAt = -Infinity;
+  #climb: Climb | undefined;
+  /** Until then the window stays as the last climb has left it. */
+  #believedUntil = -Infinity;
+  /** Not before then there is another. */
+  #climbsFrom = -Infinity;
+  #delivered = 0;
+  #formerAt = 0;
+  /** What the path was seen to carry in {@link FLOOR_MS}. */
+  #floorBytes = 0;
   readonly #shortestMs = new RecentLeast();
   readonly #leastMsPerByte = new RecentLeast();
 
   get bytes(): number {
-    return Math.min(Math.max(this.#bytes, FLOOR_MS / this.#leastMsPerByte.value), MAX_BYTES);
+    return Math.min(Math.max(this.#bytes, this.#floorBytes), MAX_BYTES);
   }
 
   /** Bytes that have been sent and not acknowledged. */
@@ -80,44 +111,60 @@ export class FragmentWindow {
 
   sent(bytes: number, now: number): void {
     if (this.#underWay === 0) {
-      this.#deliveredAt = now;
+      if (now > this.#acknowledgedAt) this.#interrupt();
+      this.#acknowledgedAt = now;
       this.#formerAt = now;
     }
-    this.#sent.push({
-      bytes,
-      at: now,
-      delivered: this.#delivered,
-      deliveredAt: this.#deliveredAt,
-      formerAt: this.#formerAt,
-    });
+    const [delivered, deliveredAt, formerAt] = [this.#delivered, this.#acknowledgedAt, this.#formerAt];
+    this.#sent.push({ bytes, at: now, delivered, deliveredAt, formerAt });
     this.#underWay += bytes;
   }
 
   /** The peer has read so many bytes more. */
   acknowledged(bytes: number, now: number): void {
+    this.#shortestMs.forget(now);
+    this.#leastMsPerByte.forget(now);
     let left = bytes;
+    let newest: SentFragment | undefined;
     for (let first = this.#sent[0]; first !== undefined && first.bytes <= left; first = this.#sent[0]) {
       this.#sent.shift();
-      left -= first.bytes;
       this.#underWay -= first.bytes;
-      this.#measure(first, now);
+      left -= first.bytes;
+      newest = first;
+      this.#see(first, now);
       this.#adapt(first, now);
     }
+    this.#floorBytes = FLOOR_MS / this.#leastMsPerByte.value;
+    if (newest === undefined) return;
+    this.#acknowledgedAt = now;
+    const climb = this.#climb;
+    if (climb === undefined) return;
+    if (climb.since !== undefined) climb.carried += bytes - left;
+    else if (newest.at >= climb.resizedAt) climb.since = now;
+    this.#judge(climb, MEASURED_WINDOWS);
   }
 
-  #measure(fragment: SentFragment, now: number): void {
+  /** There was nothing to send. What comes next begins with a round trip in which nothing can be acknowledged. */
+  #interrupt(): void {
+    const climb = this.#climb;
+    if (climb === undefined || this.#judge(climb, LEAST_MEASURED_WINDOWS)) return;
+    // Messages are too short for a window of this size.
+    if (climb.former !== undefined) this.#bytes = climb.former.bytes;
+    this.#endClimb(this.#acknowledgedAt);
+  }
+
+  #see(fragment: SentFragment, now: number): void {
     this.#delivered += fragment.bytes;
-    this.#deliveredAt = now;
     this.#formerAt = fragment.at;
     const bytes = this.#delivered - fragment.delivered;
-    if (bytes < MEASURED_BYTES) return;
-    const ms = Math.max(now - fragment.deliveredAt, fragment.at - fragment.formerAt);
-    this.#leastMsPerByte.add(ms / bytes, now);
+    if (bytes < SEEN_FROM_BYTES) return;
+    this.#leastMsPerByte.add(Math.max(now - fragment.deliveredAt, fragment.at - fragment.formerAt) / bytes);
   }
 
   #adapt({ bytes, at }: SentFragment, now: number): void {
     const roundTripMs = now - at;
-    this.#shortestMs.add(roundTripMs, now);
+    this.#shortestMs.add(roundTripMs);
+    if (this.#climb !== undefined || now < this.#believedUntil) return;
     if (roundTripMs <= this.#shortestMs.value * 2 + SLACK_MS) {
       this.#bytes = Math.min(this.#bytes + (this.#isStarting ? bytes : STEP_BYTES), MAX_BYTES);
       return;
@@ -125,6 +172,35 @@ export class FragmentWindow {
     if (at < this.#shrankAt) return;
     this.#isStarting = false;
     this.#shrankAt = now;
-    this.#bytes = Math.max(this.#bytes >> 1, MIN_BYTES);
+    if (this.#bytes > MIN_BYTES) this.#bytes = Math.max(this.#bytes >> 1, MIN_BYTES);
+    else if (this.bytes <= MIN_BYTES && roundTripMs >= CLIMB_FROM_MS && now >= this.#climbsFrom)
+      this.#climbFrom(undefined, now);
+  }
+
+  #climbFrom(former: Climb['former'], now: number): void {
+    this.#climb = { former, resizedAt: now, carried: 0, since: undefined };
+  }
+
+  /** @returns whether so many windows have been acknowledged that it could be said what one carries */
+  #judge({ former, carried, since }: Climb, windows: number): boolean {
+    const now = this.#acknowledgedAt;
+    if (since === undefined || now <= since || carried < this.bytes * windows) return false;
+    const rate = carried / (now - since);
+    const isWorthIt = former === undefined || rate >= former.rate * GAIN;
+    const { bytes } = this;
+    if (isWorthIt && bytes < MAX_BYTES) {
+      this.#climbFrom({ bytes, rate }, now);
+      this.#bytes = Math.min(bytes * 2, MAX_BYTES);
+      return true;
+    }
+    this.#bytes = isWorthIt ? bytes : former.bytes;
+    this.#endClimb(now);
+    return true;
+  }
+
+  #endClimb(now: number): void {
+    this.#climb = undefined;
+    this.#climbsFrom = now + BELIEF_MS;
+    if (this.#bytes > MIN_BYTES) this.#believedUntil = now + BELIEF_MS;
   }
 }

@@ -1,4 +1,4 @@
-import type { PooledTcpError } from '../../errors/pooled-tcp-error.js';
+import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import type { LengthFieldLayout } from '../../framing/length-field-decoder.js';
 import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
@@ -82,7 +82,7 @@ export class FrameReader {
       case PAYLOAD.raw:
         return this.#slice(start);
       case PAYLOAD.text:
-        return fromUtf8(this.#bytes, start, this.#end);
+        return this.#text(start);
       default:
         return this.#payloads.decode(this.flags & PAYLOAD_MASK, this.#bytes, start, this.#end);
     }
@@ -96,6 +96,16 @@ export class FrameReader {
       if ((error as PooledTcpError).code !== 'PTCP_PAYLOAD_MALFORMED') throw error;
       malformed(error as PooledTcpError);
       return undefined;
+    }
+  }
+
+  #text(start: number): string {
+    try {
+      return fromUtf8(this.#bytes, start, this.#end);
+    } catch (cause) {
+      throw new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `a text of ${this.#end - start} bytes cannot be read`, {
+        cause,
+      });
     }
   }
 

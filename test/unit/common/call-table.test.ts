@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CallTable } from '../../../lib/common/call-table.js';
+import { Slots } from '../../../lib/common/slots.js';
 
 class NumberedCall {
   id = 0;
@@ -50,6 +51,23 @@ describe('the table of calls', () => {
     expect(table.drain()).toEqual(calls);
     expect(table.size).toBe(0);
     expect(table.drain()).toEqual([]);
+  });
+
+  it('keeps no places of a burst for when nothing is in flight', () => {
+    const slots = new Slots<NumberedCall>();
+    const calls = Array.from({ length: 5_000 }, (_, id) => ({ id }));
+    for (const call of calls) {
+      slots.reserve();
+      slots.put(call.id, call);
+    }
+    expect(slots.places).toBe(16_384);
+    for (const { id } of calls) slots.take(id);
+    expect(slots.places).toBe(0);
+    slots.reserve();
+    expect(slots.isFree(1)).toBe(true);
+    slots.put(1, { id: 1 });
+    expect(slots.take(1)).toEqual({ id: 1 });
+    expect(slots.places).toBe(64);
   });
 
   it('agrees with a map through any sequence', () => {

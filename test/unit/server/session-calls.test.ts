@@ -13,7 +13,7 @@ describe('the calls of a session', () => {
     const id = fc.oneof(
       fc.nat(40),
       fc.nat(40).map((n) => n * 64),
-      fc.constantFrom<CallId>(-1, 0.5, 2 ** 32 - 1, 2 ** 40, 'a', '1', '__proto__', ''),
+      fc.constantFrom<CallId>(-1, 0.5, NaN, Infinity, 2 ** 32 - 1, 2 ** 40, 'a', '1', '__proto__', ''),
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(id, fc.boolean()), { maxLength: 500 }), (steps) => {
@@ -39,6 +39,16 @@ describe('the calls of a session', () => {
         expect(calls.values()).toEqual([]);
       }),
     );
+  });
+
+  it('are handed over in the order of their numbers', () => {
+    const calls = new SessionCalls();
+    for (let id = 1; id <= 68; id++) {
+      const call = callOf(id);
+      calls.add(call);
+      if (id <= 60) calls.remove(call);
+    }
+    expect(calls.values().map(({ id }) => id)).toEqual([61, 62, 63, 64, 65, 66, 67, 68]);
   });
 
   it('leaves a call alone that has the id of one that is over', () => {
