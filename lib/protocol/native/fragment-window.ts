@@ -157,8 +157,8 @@ export class FragmentWindow {
     this.#delivered += fragment.bytes;
     this.#formerAt = fragment.at;
     const bytes = this.#delivered - fragment.delivered;
-    if (bytes < SEEN_FROM_BYTES) return;
-    this.#leastMsPerByte.add(Math.max(now - fragment.deliveredAt, fragment.at - fragment.formerAt) / bytes);
+    const ms = Math.max(now - fragment.deliveredAt, fragment.at - fragment.formerAt);
+    if (bytes >= SEEN_FROM_BYTES && ms > 0) this.#leastMsPerByte.add(ms / bytes);
   }
 
   #adapt({ bytes, at }: SentFragment, now: number): void {
