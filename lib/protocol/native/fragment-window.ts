@@ -1,3 +1,6 @@
+import { DeliveryRate, type Delivery } from './delivery-rate.js';
+import { RecentLeast } from './recent-least.js';
+
 /** What may be under way, unacknowledged: at first, at least, and at most. */
 const INITIAL_BYTES = 128 * 1024;
 const MIN_BYTES = 32 * 1024;
@@ -8,10 +11,6 @@ const STEP_BYTES = 16 * 1024;
 const SLACK_MS = 1;
 /** However long round trips take, the window holds what the path has been seen to carry in this time. */
 const FLOOR_MS = 2;
-/** Fewer bytes at once say nothing of how much a path carries: any queue takes them. */
-const SEEN_FROM_BYTES = 128 * 1024;
-/** What was seen longer ago says nothing of the path as it is. */
-const MEMORY_MS = 30_000;
 /** The smallest window takes as long only on links of less than 50 Mbit/s. */
 const CLIMB_FROM_MS = 5;
 /** How many windows are to be acknowledged before it is said what a window carries; and how many where a message ends. */
@@ -25,35 +24,8 @@ const BELIEF_MS = 5_000;
 interface SentFragment {
   readonly bytes: number;
   readonly at: number;
-  /** Bytes that had been acknowledged when it was sent, and when the last of them were. */
-  readonly delivered: number;
-  readonly deliveredAt: number;
-  /** When the one was sent that had been acknowledged last by then. */
-  readonly formerAt: number;
-}
-
-/** The least of what was seen in the last minute, or half of it. */
-class RecentLeast {
-  /** Of this period and of the one before it. */
-  #least = Infinity;
-  #formerLeast = Infinity;
-  #periodEndsAt = -Infinity;
-
-  get value(): number {
-    return Math.min(this.#least, this.#formerLeast);
-  }
-
-  /** Forgets what is too old. */
-  forget(now: number): void {
-    if (now < this.#periodEndsAt) return;
-    this.#formerLeast = now < this.#periodEndsAt + MEMORY_MS ? this.#least : Infinity;
-    this.#least = Infinity;
-    this.#periodEndsAt = now + MEMORY_MS;
-  }
-
-  add(value: number): void {
-    if (value < this.#least) this.#least = value;
-  }
+  /** What had been delivered when it was sent. */
+  readonly before: Delivery;
 }
 
 /** The window is doubled as long as that carries more. */
@@ -74,8 +46,7 @@ interface Climb {
  *
  * A round trip also takes long where the other side is at work on something else, on a message of megabytes, say. To send less then
  * helps nobody, and leaves the connection idle most of the time. So the window never holds less than the path was seen to carry in 2 ms
- * at its best, measured as BBR does it (draft-cheng-iccrg-delivery-rate-estimation): what was acknowledged over the time that sending or
- * acknowledging it took, whichever was longer. And where even the smallest window has long round trips, as with a peer that always
+ * at its best ({@link DeliveryRate}). And where even the smallest window has long round trips, as with a peer that always
  * reads once in 10 ms, it is doubled as long as it carries more.
  */
 export class FragmentWindow {
@@ -93,12 +64,10 @@ export class FragmentWindow {
   #believedUntil = -Infinity;
   /** Not before then there is another. */
   #climbsFrom = -Infinity;
-  #delivered = 0;
-  #formerAt = 0;
-  /** What the path was seen to carry in {@link FLOOR_MS}. */
-  #floorBytes = 0;
   readonly #shortestMs = new RecentLeast();
-  readonly #leastMsPerByte = new RecentLeast();
+  readonly #rate = new DeliveryRate();
+  /** What the path carries in {@link FLOOR_MS}, after the acknowledgement before. */
+  #floorBytes = 0;
 
   get bytes(): number {
     return Math.min(Math.max(this.#bytes, this.#floorBytes), MAX_BYTES);
@@ -113,17 +82,15 @@ export class FragmentWindow {
     if (this.#underWay === 0) {
       if (now > this.#acknowledgedAt) this.#interrupt();
       this.#acknowledgedAt = now;
-      this.#formerAt = now;
+      this.#rate.begin(now);
     }
-    const [delivered, deliveredAt, formerAt] = [this.#delivered, this.#acknowledgedAt, this.#formerAt];
-    this.#sent.push({ bytes, at: now, delivered, deliveredAt, formerAt });
+    this.#sent.push({ bytes, at: now, before: this.#rate.soFar });
     this.#underWay += bytes;
   }
 
   /** The peer has read so many bytes more. */
   acknowledged(bytes: number, now: number): void {
     this.#shortestMs.forget(now);
-    this.#leastMsPerByte.forget(now);
     let left = bytes;
     let newest: SentFragment | undefined;
     for (let first = this.#sent[0]; first !== undefined && first.bytes <= left; first = this.#sent[0]) {
@@ -131,11 +98,11 @@ export class FragmentWindow {
       this.#underWay -= first.bytes;
       left -= first.bytes;
       newest = first;
-      this.#see(first, now);
+      this.#rate.acknowledged(first.bytes, first.at, first.before, now);
       this.#adapt(first, now);
     }
-    this.#floorBytes = FLOOR_MS / this.#leastMsPerByte.value;
     if (newest === undefined) return;
+    this.#floorBytes = this.#rate.bytesIn(FLOOR_MS);
     this.#acknowledgedAt = now;
     const climb = this.#climb;
     if (climb === undefined) return;
@@ -151,14 +118,6 @@ export class FragmentWindow {
     // Messages are too short for a window of this size.
     if (climb.former !== undefined) this.#bytes = climb.former.bytes;
     this.#endClimb(this.#acknowledgedAt);
-  }
-
-  #see(fragment: SentFragment, now: number): void {
-    this.#delivered += fragment.bytes;
-    this.#formerAt = fragment.at;
-    const bytes = this.#delivered - fragment.delivered;
-    const ms = Math.max(now - fragment.deliveredAt, fragment.at - fragment.formerAt);
-    if (bytes >= SEEN_FROM_BYTES && ms > 0) this.#leastMsPerByte.add(ms / bytes);
   }
 
   #adapt({ bytes, at }: SentFragment, now: number): void {
