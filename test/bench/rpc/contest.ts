@@ -5,16 +5,44 @@ import type { LoadQuestion } from './questions.js';
 /** One round is too short for V8 to have compiled the code of a new payload: slow ones then reach the medians. */
 const WARM_UP_FACTOR = 3;
 
-/** The rounds of one plan. A contender that cannot do it leaves, and starts afresh for the next plan. */
+/** The rounds of one plan, of every boot. */
+export class Tally {
+  readonly #rounds = new Map<string, Round[]>();
+  readonly #out = new Map<string, Summary>();
+
+  isOut(contender: string): boolean {
+    return this.#out.has(contender);
+  }
+
+  add(contender: string, round: Round): void {
+    const rounds = this.#rounds.get(contender) ?? [];
+    this.#rounds.set(contender, rounds);
+    rounds.push(round);
+  }
+
+  /** It could not do it, whatever it did before. */
+  leave(contender: string, summary: Summary): void {
+    this.#rounds.delete(contender);
+    this.#out.set(contender, summary);
+  }
+
+  results(): ReadonlyMap<string, Summary> {
+    const counted = [...this.#rounds].map(([contender, rounds]) => [contender, summarise(rounds)] as const);
+    return new Map([...counted, ...this.#out]);
+  }
+}
+
+/** The rounds of one plan in one boot. A contender that cannot do it leaves, and starts afresh for the next plan. */
 export class Contest {
   readonly #plan: Omit<LoadQuestion, 'stallMs'>;
-  readonly #rounds = new Map<Pair, Round[]>();
-  readonly #out = new Map<string, Summary>();
+  readonly #pairs: Set<Pair>;
+  readonly #tally: Tally;
   #number = 0;
 
-  constructor(pairs: readonly Pair[], plan: Omit<LoadQuestion, 'stallMs'>) {
+  constructor(pairs: readonly Pair[], plan: Omit<LoadQuestion, 'stallMs'>, tally = new Tally()) {
     this.#plan = plan;
-    for (const pair of pairs) this.#rounds.set(pair, []);
+    this.#tally = tally;
+    this.#pairs = new Set(pairs.filter(({ contender }) => !tally.isOut(contender)));
   }
 
   /** New connections, and one call, checked. */
@@ -29,7 +57,7 @@ export class Contest {
   /** Each contender once, every time another one first. The first round warms up and is not counted. */
   async round(): Promise<void> {
     const isWarmUp = this.#number === 0;
-    await this.all(async (pair, rounds) => {
+    await this.all(async (pair) => {
       const { durationMs, callsPerSecond } = this.#plan;
       const plan =
         isWarmUp && callsPerSecond === undefined
@@ -37,31 +65,26 @@ export class Contest {
           : this.#plan;
       const round = await measure(pair, plan);
       if (round.load.outcome !== 'done') await this.#leave(pair, summarise([round]));
-      else if (!isWarmUp) rounds.push(round);
+      else if (!isWarmUp) this.#tally.add(pair.contender, round);
     });
     this.#number += 1;
   }
 
-  async all(act: (pair: Pair, rounds: Round[]) => Promise<void>): Promise<void> {
-    const entries = [...this.#rounds];
-    const first = this.#number % Math.max(entries.length, 1);
-    for (const [pair, rounds] of [...entries.slice(first), ...entries.slice(0, first)]) {
+  async all(act: (pair: Pair) => Promise<void>): Promise<void> {
+    const pairs = [...this.#pairs];
+    const first = this.#number % Math.max(pairs.length, 1);
+    for (const pair of [...pairs.slice(first), ...pairs.slice(0, first)]) {
       try {
-        await act(pair, rounds);
+        await act(pair);
       } catch (error) {
         await this.#leave(pair, failed((error as Error).message));
       }
     }
   }
 
-  results(): ReadonlyMap<string, Summary> {
-    const counted = [...this.#rounds].map(([pair, rounds]) => [pair.contender, summarise(rounds)] as const);
-    return new Map([...counted, ...this.#out]);
-  }
-
   async #leave(pair: Pair, summary: Summary): Promise<void> {
-    this.#rounds.delete(pair);
-    this.#out.set(pair.contender, summary);
+    this.#pairs.delete(pair);
+    this.#tally.leave(pair.contender, summary);
     await pair.restart();
   }
 }

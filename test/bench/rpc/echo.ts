@@ -1,4 +1,4 @@
-import { Contest } from './contest.js';
+import { Contest, Tally } from './contest.js';
 import type { Summary } from './measure.js';
 import type { BenchOptions } from './options.js';
 import { MAX_BYTES_IN_FLIGHT, payloadCases, type PayloadCase } from './payloads.js';
@@ -12,39 +12,46 @@ export interface Point {
   readonly results: ReadonlyMap<string, Summary>;
 }
 
-/** Echoes of every payload, the contenders in turns. */
-export async function benchEcho(pairs: readonly Pair[], options: BenchOptions): Promise<readonly Point[]> {
-  const points: Point[] = [];
-  for (const payload of payloadCases.filter(({ name }) => options.cases.includes(name))) {
-    for (const inFlight of options.inFlight ?? payload.inFlight) {
-      if (inFlight * payload.bytes > MAX_BYTES_IN_FLIGHT) {
-        console.log(`${payload.title}, ${inFlight} in flight: left out, more than 64 MiB in flight`);
-        continue;
-      }
-      points.push(await benchPoint(pairs, payload, inFlight, options));
+/** Echoes of every payload, the contenders in turns; once through for each boot. */
+export class EchoBench {
+  readonly #options: BenchOptions;
+  readonly #points: readonly { readonly payload: PayloadCase; readonly inFlight: number; readonly tally: Tally }[];
+
+  constructor(options: BenchOptions) {
+    this.#options = options;
+    this.#points = payloadCases
+      .filter(({ name }) => options.cases.includes(name))
+      .flatMap((payload) =>
+        (options.inFlight ?? payload.inFlight)
+          .filter((inFlight) => fits(payload, inFlight))
+          .map((inFlight) => ({ payload, inFlight, tally: new Tally() })),
+      );
+  }
+
+  /** @param pairs processes that were started for this */
+  async boot(pairs: readonly Pair[]): Promise<void> {
+    const { rounds, durationMs, profile } = this.#options;
+    for (const { payload, inFlight, tally } of this.#points) {
+      const contest = new Contest(pairs, { payload: payload.name, inFlight, durationMs }, tally);
+      await contest.begin();
+      await contest.round();
+      if (profile !== undefined) await contest.all((pair) => startProfiles(pair));
+      for (let round = 0; round < rounds; round++) await contest.round();
+      if (profile !== undefined)
+        await contest.all((pair) => writeProfiles(pair, profile, `${payload.name}-${inFlight}`));
+      console.log(`${payload.title}, ${inFlight} in flight: ${brief(tally.results())}`);
     }
   }
-  return points;
+
+  results(): readonly Point[] {
+    return this.#points.map(({ payload, inFlight, tally }) => ({ payload, inFlight, results: tally.results() }));
+  }
 }
 
-async function benchPoint(
-  pairs: readonly Pair[],
-  payload: PayloadCase,
-  inFlight: number,
-  options: BenchOptions,
-): Promise<Point> {
-  const contest = new Contest(pairs, { payload: payload.name, inFlight, durationMs: options.durationMs });
-  await contest.begin();
-  await contest.round();
-  if (options.profile !== undefined) await contest.all((pair) => startProfiles(pair));
-  for (let round = 0; round < options.rounds; round++) await contest.round();
-  if (options.profile !== undefined) {
-    const folder = options.profile;
-    await contest.all((pair) => writeProfiles(pair, folder, `${payload.name}-${inFlight}`));
-  }
-  const point = { payload, inFlight, results: contest.results() };
-  console.log(`${payload.title}, ${inFlight} in flight: ${brief(point.results)}`);
-  return point;
+function fits(payload: PayloadCase, inFlight: number): boolean {
+  if (inFlight * payload.bytes <= MAX_BYTES_IN_FLIGHT) return true;
+  console.log(`${payload.title}, ${inFlight} in flight: left out, more than 64 MiB in flight`);
+  return false;
 }
 
 async function startProfiles(pair: Pair): Promise<void> {

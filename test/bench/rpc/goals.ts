@@ -2,7 +2,7 @@ import { table } from '../report.js';
 import { SLOW_CONNECT_MS, type ColdSummary } from './cold.js';
 import { entryOf } from './contenders/all.js';
 import type { Findings } from './findings.js';
-import type { Summary } from './measure.js';
+import { ratioOf, same, type Ratio, type Round, type Summary } from './measure.js';
 import type { MixedResult } from './mixed.js';
 
 /** One aim of the project, as a ratio within one run. */
@@ -11,22 +11,30 @@ interface Goal {
   readonly bound: number;
   /** Whether more is better. */
   readonly atLeast: boolean;
-  readonly value: number;
+  readonly ratio: Ratio;
 }
+
+type Pick = (round: Round) => number;
+
+const rate: Pick = ({ callsPerSecond }) => callsPerSecond;
+const p50: Pick = ({ load }) => load.latency.p50;
+const p99: Pick = ({ load }) => load.latency.p99;
+const cpu: Pick = ({ clientMicros, serverMicros }) => clientMicros + serverMicros;
 
 type Find = (payload: string, inFlight: number, contender: string) => Summary | undefined;
 
 /** What was aimed at beside what this run reached. */
 export function goalsTable(findings: Findings): string {
   const rows = goals(findings)
-    .filter(({ value }) => !Number.isNaN(value))
-    .map(({ words, bound, atLeast, value }) => [
+    .filter(({ ratio }) => !Number.isNaN(ratio.median))
+    .map(({ words, bound, atLeast, ratio: { median, least, most } }) => [
       words,
       `${atLeast ? '≥' : '≤'} ${bound}×`,
-      Number.isFinite(value) ? `${value.toFixed(2)}×` : 'the other never completes',
-      (atLeast ? value >= bound : value <= bound) ? 'yes' : 'no',
+      Number.isFinite(median) ? `${median.toFixed(2)}×` : 'the other never completes',
+      least === most ? '' : `${least.toFixed(2)}–${most.toFixed(2)}`,
+      (atLeast ? median >= bound : median <= bound) ? 'yes' : 'no',
     ]);
-  return rows.length === 0 ? '' : table(['ratio', 'goal', 'this run', 'reached'], rows);
+  return rows.length === 0 ? '' : table(['ratio', 'goal', 'this run', 'its rounds', 'reached'], rows);
 }
 
 function goals(findings: Findings): readonly Goal[] {
@@ -34,94 +42,50 @@ function goals(findings: Findings): readonly Goal[] {
     findings.echo
       ?.find((point) => point.payload.name === payload && point.inFlight === inFlight)
       ?.results.get(contender);
-  const rate = (...where: Parameters<Find>): number => {
-    const found = find(...where);
-    return found?.outcome === 'stalled' ? 0 : (found?.callsPerSecond ?? NaN);
-  };
-  const p50 = (...where: Parameters<Find>): number => find(...where)?.latency.p50 ?? NaN;
-  const cpu = (...where: Parameters<Find>): number => {
-    const found = find(...where);
-    return found === undefined ? NaN : found.clientMicros + found.serverMicros;
-  };
-  const atLeast = (words: string, bound: number, value: number): Goal => ({ words, bound, value, atLeast: true });
-  const atMost = (words: string, bound: number, value: number): Goal => ({ words, bound, value, atLeast: false });
+  const ratio = (payload: string, n: number, one: string, other: string, pick: Pick = rate): Ratio =>
+    ratioOf(find(payload, n, one), find(payload, n, other), pick);
+  const atLeast = (words: string, bound: number, ratio: Ratio): Goal => ({ words, bound, ratio, atLeast: true });
+  const atMost = (words: string, bound: number, ratio: Ratio): Goal => ({ words, bound, ratio, atLeast: false });
 
   const small = [64, 256, 1024].flatMap((n) => {
     const where = `150 B, ${n} in flight`;
     return [
-      atLeast(`${where}: request() to stock, calls/s`, 3.5, rate('150B', n, 'ours-request') / rate('150B', n, 'stock')),
-      atLeast(`${where}: send() to stock, calls/s`, 3, rate('150B', n, 'ours-send') / rate('150B', n, 'stock')),
-      atLeast(
-        `${where}: request() to bare net, calls/s`,
-        0.75,
-        rate('150B', n, 'ours-request') / rate('150B', n, 'bare'),
-      ),
-      atLeast(
-        `${where}: MessagePack to stock, calls/s`,
-        4.5,
-        rate('150B', n, 'ours-msgpack') / rate('150B', n, 'stock'),
-      ),
-      atMost(
-        `${where}: request() to stock, CPU a call`,
-        0.33,
-        cpu('150B', n, 'ours-request') / cpu('150B', n, 'stock'),
-      ),
+      atLeast(`${where}: request() to stock, calls/s`, 3.5, ratio('150B', n, 'ours-request', 'stock')),
+      atLeast(`${where}: send() to stock, calls/s`, 3, ratio('150B', n, 'ours-send', 'stock')),
+      atLeast(`${where}: request() to bare net, calls/s`, 0.75, ratio('150B', n, 'ours-request', 'bare')),
+      atLeast(`${where}: MessagePack to stock, calls/s`, 4.5, ratio('150B', n, 'ours-msgpack', 'stock')),
+      atMost(`${where}: request() to stock, CPU a call`, 0.33, ratio('150B', n, 'ours-request', 'stock', cpu)),
     ];
   });
   return [
     ...small,
-    atLeast(
-      '150 B, 256 in flight: request() to gRPC',
-      20,
-      rate('150B', 256, 'ours-request') / rate('150B', 256, 'grpc'),
-    ),
-    atLeast(
-      '150 B, 256 in flight: request() to HTTP',
-      4,
-      rate('150B', 256, 'ours-request') / rate('150B', 256, 'http'),
-    ),
+    atLeast('150 B, 256 in flight: request() to gRPC', 20, ratio('150B', 256, 'ours-request', 'grpc')),
+    atLeast('150 B, 256 in flight: request() to HTTP', 4, ratio('150B', 256, 'ours-request', 'http')),
     ...['nats', 'redis'].map((name) =>
-      atLeast(
-        `150 B, 256 in flight: request() to ${entryOf(name).title}`,
-        4,
-        rate('150B', 256, 'ours-request') / rate('150B', 256, name),
-      ),
+      atLeast(`150 B, 256 in flight: request() to ${entryOf(name).title}`, 4, ratio('150B', 256, 'ours-request', name)),
     ),
-    atMost('150 B, one at a time: p50 to stock', 0.7, p50('150B', 1, 'ours-request') / p50('150B', 1, 'stock')),
-    atMost('150 B, one at a time: p50 to bare net', 1.25, p50('150B', 1, 'ours-request') / p50('150B', 1, 'bare')),
-    atLeast(
-      '1 KiB, 64 in flight: request() to stock',
-      1.7,
-      rate('1KiB', 64, 'ours-request') / rate('1KiB', 64, 'stock'),
-    ),
-    atLeast(
-      '1 KiB, 64 in flight: MessagePack to stock',
-      2.5,
-      rate('1KiB', 64, 'ours-msgpack') / rate('1KiB', 64, 'stock'),
-    ),
-    atLeast(
-      '64 KiB Buffer, 64 in flight: request() to stock',
-      20,
-      rate('64KiB-buffer', 64, 'ours-request') / rate('64KiB-buffer', 64, 'stock'),
-    ),
+    atMost('150 B, one at a time: p50 to stock', 0.7, ratio('150B', 1, 'ours-request', 'stock', p50)),
+    atMost('150 B, one at a time: p50 to bare net', 1.25, ratio('150B', 1, 'ours-request', 'bare', p50)),
+    atLeast('1 KiB, 64 in flight: request() to stock', 1.7, ratio('1KiB', 64, 'ours-request', 'stock')),
+    atLeast('1 KiB, 64 in flight: MessagePack to stock', 2.5, ratio('1KiB', 64, 'ours-msgpack', 'stock')),
+    atLeast('64 KiB Buffer, 64 in flight: request() to stock', 20, ratio('64KiB-buffer', 64, 'ours-request', 'stock')),
     atLeast(
       '64 KiB Buffer, 64 in flight: request() to bare bytes',
       0.7,
-      rate('64KiB-buffer', 64, 'ours-request') / rate('64KiB-buffer', 64, 'bare'),
+      ratio('64KiB-buffer', 64, 'ours-request', 'bare'),
     ),
     ...mixedGoals(findings, atMost),
     ...coldGoals(findings, atMost),
   ];
 }
 
-function mixedGoals({ mixed }: Findings, atMost: (words: string, bound: number, value: number) => Goal): Goal[] {
+function mixedGoals({ mixed }: Findings, atMost: (words: string, bound: number, ratio: Ratio) => Goal): Goal[] {
   const goal = (where: string, results: readonly MixedResult[] | undefined, form: 'text' | 'buffer'): Goal => {
     const ours = results?.find(({ contender }) => contender === 'ours-request');
-    const ratio = (ours?.[form]?.latency.p99 ?? NaN) / (ours?.alone?.latency.p99 ?? NaN);
     return atMost(
       `1 % of 4 MiB ${form === 'text' ? 'text' : 'Buffers'}, ${where}: p99 of small calls to that without`,
       2,
-      ratio,
+      ratioOf(ours?.[form], ours?.alone, p99),
     );
   };
   const link = mixed !== undefined && 'results' in mixed.link ? mixed.link.results : undefined;
@@ -133,7 +97,8 @@ function mixedGoals({ mixed }: Findings, atMost: (words: string, bound: number, 
     goal('throttled link', link, 'text'),
   ];
 }
-function coldGoals({ cold }: Findings, atMost: (words: string, bound: number, value: number) => Goal): Goal[] {
+
+function coldGoals({ cold }: Findings, atMost: (words: string, bound: number, ratio: Ratio) => Goal): Goal[] {
   const paths = { tls: 'TLS', 'slow-connect': `a connect of ${SLOW_CONNECT_MS} ms` };
   return (['tls', 'slow-connect'] as const).flatMap((path) =>
     (['at once', 'one by one'] as const).flatMap((order) => {
@@ -144,11 +109,11 @@ function coldGoals({ cold }: Findings, atMost: (words: string, bound: number, va
       const high = order === 'at once' ? 'p99' : 'max';
       const words = `first 100 calls ${order}, ${paths[path]}: ${high === 'max' ? 'slowest' : high}`;
       return [
-        atMost(`${words} prewarmed to lazy`, 0.1, (warm?.first[high] ?? NaN) / (of(false)?.first[high] ?? NaN)),
+        atMost(`${words} prewarmed to lazy`, 0.1, same((warm?.first[high] ?? NaN) / (of(false)?.first[high] ?? NaN))),
         atMost(
           `${words.replace('slowest', 'p99')} prewarmed to steady`,
           2,
-          (warm?.first.p99 ?? NaN) / (warm?.steady.p99 ?? NaN),
+          same((warm?.first.p99 ?? NaN) / (warm?.steady.p99 ?? NaN)),
         ),
       ];
     }),

@@ -2,11 +2,11 @@ import { brokerBinary, brokerProgram } from './broker.js';
 import { benchCold } from './cold.js';
 import { entryOf } from './contenders/all.js';
 import { Contest } from './contest.js';
-import { benchEcho } from './echo.js';
+import { EchoBench } from './echo.js';
 import type { Findings } from './findings.js';
 import { benchFlood } from './flood.js';
 import { benchMemory } from './memory.js';
-import { benchMixed } from './mixed.js';
+import { benchMixed, takingPart } from './mixed.js';
 import { parseOptions, USAGE, type BenchOptions } from './options.js';
 import { reportOf, writePage } from './page.js';
 import { Pair } from './peer.js';
@@ -33,23 +33,39 @@ async function run(options: BenchOptions): Promise<Findings> {
   const { parts } = options;
   const contenders = options.contenders.filter(hasItsBroker);
   const findings: { -readonly [K in keyof Findings]: Findings[K] } = { options };
-  if (parts.includes('echo') || parts.includes('mixed')) {
-    // A pair of processes each, so that nobody's objects and compiled code get in another's way.
-    const pairs = contenders.map((name) => new Pair(name, { connections: options.connections }));
-    try {
-      for (const pair of pairs) await pair.start();
-      await warmUp(pairs);
-      if (parts.includes('echo')) findings.echo = await benchEcho(pairs, options);
-      if (parts.includes('mixed')) findings.mixed = await benchMixed(pairs, options);
-    } finally {
-      await Promise.all(pairs.map((pair) => pair.stop()));
-    }
+  if (parts.includes('echo')) {
+    const echo = new EchoBench(options);
+    for (let boot = 0; boot < options.boots; boot++)
+      await withPairs(contenders, options, async (pairs) => {
+        await echo.boot(pairs);
+      });
+    findings.echo = echo.results();
   }
+  if (parts.includes('mixed'))
+    await withPairs(takingPart(contenders), options, async (pairs) => {
+      findings.mixed = await benchMixed(pairs, options);
+    });
   if (parts.includes('flood')) findings.flood = await benchFlood(contenders);
   if (parts.includes('cold')) findings.cold = await benchCold();
   if (parts.includes('memory')) findings.memory = await benchMemory(contenders, options.idleConnections);
   if (parts.includes('slow-reader')) findings.slowReader = await benchSlowReader(contenders);
   return findings;
+}
+
+/** Runs with a pair of processes for each, so that nobody's objects and compiled code get in another's way. */
+async function withPairs(
+  contenders: readonly string[],
+  { connections }: BenchOptions,
+  use: (pairs: readonly Pair[]) => Promise<void>,
+): Promise<void> {
+  const pairs = contenders.map((name) => new Pair(name, { connections }));
+  try {
+    for (const pair of pairs) await pair.start();
+    await warmUp(pairs);
+    await use(pairs);
+  } finally {
+    await Promise.all(pairs.map((pair) => pair.stop()));
+  }
 }
 
 /** Whether what has to run beside it is on this machine; says so where it is not. */

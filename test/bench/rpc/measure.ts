@@ -32,6 +32,8 @@ export interface Summary {
   readonly brokerMicros: number;
   readonly rssBytes: number;
   readonly connections: number;
+  /** What it is made of, in the order of the rounds. */
+  readonly rounds: readonly Round[];
 }
 
 export async function measure(pair: Pair, plan: Omit<LoadQuestion, 'stallMs'>): Promise<Round> {
@@ -71,7 +73,35 @@ export function summarise(rounds: readonly Round[]): Summary {
     brokerMicros: of(({ brokerMicros }) => brokerMicros),
     rssBytes: of(({ load, serverRssBytes }) => load.rssBytes + serverRssBytes),
     connections: of(({ load }) => load.connections),
+    rounds,
   };
+}
+
+/** How many times as much one contender has of something as another. */
+export interface Ratio {
+  /** Infinite where the other never completes, NaN where one of them was not measured. */
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/**
+ * The ratios within each round, and their median: a shared machine is half as fast again for some seconds, for all who run
+ * then, so that two medians may be of different times.
+ */
+export function ratioOf(one: Summary | undefined, other: Summary | undefined, pick: (round: Round) => number): Ratio {
+  if (other?.outcome === 'stalled' && one?.outcome === 'done') return same(Infinity);
+  if (one === undefined || other?.rounds.length !== one.rounds.length) return same(NaN);
+  const ratios = one.rounds.map((round, i) => {
+    const beside = other.rounds[i];
+    return beside === undefined ? NaN : pick(round) / pick(beside);
+  });
+  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+/** A ratio of single figures. */
+export function same(value: number): Ratio {
+  return { median: value, least: value, most: value };
 }
 
 export function failed(failure: string): Summary {
@@ -88,5 +118,6 @@ export function failed(failure: string): Summary {
     brokerMicros: NaN,
     rssBytes: NaN,
     connections: NaN,
+    rounds: [],
   };
 }

@@ -1,4 +1,4 @@
-import { Contest } from './contest.js';
+import { Contest, Tally } from './contest.js';
 import { Link } from './link.js';
 import type { Summary } from './measure.js';
 import type { BenchOptions } from './options.js';
@@ -14,6 +14,7 @@ export const LINK_RATE = 150;
 const CLOSED_FACTOR = 3;
 const PACED_FACTOR = 10;
 const LINK_FACTOR = 25;
+const LINK_ROUNDS = 3;
 const CONTENDERS = ['ours-request', 'stock', 'bare', 'bare-4'];
 
 export interface MixedResult {
@@ -36,10 +37,15 @@ export interface MixedFindings {
 type Form = 'alone' | 'text' | 'buffer';
 type Plan = Pick<LoadQuestion, 'inFlight' | 'durationMs' | 'callsPerSecond'>;
 
+/** Those of the contenders that are compared here. */
+export function takingPart(contenders: readonly string[]): readonly string[] {
+  return contenders.filter((contender) => CONTENDERS.includes(contender));
+}
+
 /** Small calls, of which one in a hundred is answered with 4 MiB: what that does to the others. */
-export async function benchMixed(pairs: readonly Pair[], options: BenchOptions): Promise<MixedFindings> {
-  const { durationMs, rounds } = options;
-  const taking = pairs.filter(({ contender }) => CONTENDERS.includes(contender));
+export async function benchMixed(taking: readonly Pair[], options: BenchOptions): Promise<MixedFindings> {
+  const { durationMs } = options;
+  const rounds = options.boots * options.rounds;
   const inFlight = MIXED_IN_FLIGHT;
   const closed = await compare('closed loop', taking, ['alone', 'text', 'buffer'], rounds, {
     inFlight,
@@ -53,7 +59,7 @@ export async function benchMixed(pairs: readonly Pair[], options: BenchOptions):
   return { closed, paced, link: await benchLink(taking, options) };
 }
 
-/** Processes of their own, since a process cannot change its network; and one counted round, since it takes long. */
+/** Processes of their own, since a process cannot change its network; and few counted rounds, since they take long. */
 async function benchLink(taking: readonly Pair[], { durationMs }: BenchOptions): Promise<MixedFindings['link']> {
   let link: Link;
   try {
@@ -66,7 +72,7 @@ async function benchLink(taking: readonly Pair[], { durationMs }: BenchOptions):
   const pairs = taking.map(({ contender }) => new Pair(contender, { link }));
   try {
     for (const pair of pairs) await pair.start();
-    const results = await compare(`link of ${link.shape}`, pairs, ['alone', 'text'], 1, {
+    const results = await compare(`link of ${link.shape}`, pairs, ['alone', 'text'], LINK_ROUNDS, {
       inFlight: MIXED_IN_FLIGHT,
       callsPerSecond: LINK_RATE,
       durationMs: durationMs * LINK_FACTOR,
@@ -85,14 +91,15 @@ async function compare(
   rounds: number,
   plan: Plan,
 ): Promise<readonly MixedResult[]> {
-  const found = new Map<Form, ReadonlyMap<string, Summary>>();
-  for (const form of forms) {
+  const contests = forms.map((form) => {
+    const tally = new Tally();
     const large = form === 'alone' ? undefined : form;
-    const contest = new Contest(pairs, { payload: '150B', ...plan, large });
-    await contest.begin();
-    for (let round = 0; round <= rounds; round++) await contest.round();
-    found.set(form, contest.results());
-  }
+    return { form, tally, contest: new Contest(pairs, { payload: '150B', ...plan, large }, tally) };
+  });
+  for (const { contest } of contests) await contest.begin();
+  // The forms in turns, so that what is compared is of the same minute.
+  for (let round = 0; round <= rounds; round++) for (const { contest } of contests) await contest.round();
+  const found = new Map(contests.map(({ form, tally }) => [form, tally.results()]));
   const results = pairs.map(({ contender }) => ({
     contender,
     alone: found.get('alone')?.get(contender),

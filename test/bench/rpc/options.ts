@@ -11,6 +11,9 @@ export interface BenchOptions {
   readonly cases: readonly string[];
   /** Calls in flight; each case's own list when undefined. */
   readonly inFlight: readonly number[] | undefined;
+  /** Times that the processes are started anew. */
+  readonly boots: number;
+  /** Counted rounds of each boot. */
   readonly rounds: number;
   readonly durationMs: number;
   /** Connections of each contender that can have several; its default when undefined. */
@@ -28,11 +31,12 @@ export const USAGE = `npm run bench -- rpc [options]
   --case 150B,1KiB      payloads: ${payloadCases.map(({ name }) => name).join(', ')}
   --inflight 64,256     calls in flight
   --full                every payload at ${IN_FLIGHT.join(', ')} in flight
-  --rounds 5            counted rounds; one more before them warms up
+  --boots 3             times that the processes of the part echo are started anew
+  --rounds 3            counted rounds of each boot; one more before them warms up
   --duration 200        milliseconds a round
   --connections 4       connections, instead of each contender's default
   --idle 10000          idle connections of the part memory
-  --profile DIR         CPU profiles of both sides into DIR, and what took most
+  --profile DIR         CPU profiles of both sides into DIR, and what took most; one boot
   --write               write docs/benchmarks.md also when the run was narrowed`;
 
 /** @throws Error with what is wrong, in words */
@@ -45,7 +49,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       case: { type: 'string' },
       inflight: { type: 'string' },
       full: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '5' },
+      boots: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '3' },
       duration: { type: 'string', default: '200' },
       connections: { type: 'string' },
       idle: { type: 'string', default: '10000' },
@@ -70,6 +75,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       (name, wanted) => name === wanted,
     ),
     inFlight: inflight === undefined ? (full ? IN_FLIGHT : undefined) : inflight.split(',').map(count),
+    // One profile each, and not one over the other.
+    boots: profile === undefined ? count(values.boots) : 1,
     rounds: count(values.rounds),
     durationMs: count(values.duration),
     connections: connections === undefined ? undefined : count(connections),

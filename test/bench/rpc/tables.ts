@@ -3,7 +3,7 @@ import { SLOW_CONNECT_MS, type ColdSummary } from './cold.js';
 import { entries, entryOf } from './contenders/all.js';
 import type { Point } from './echo.js';
 import { FLOOD_CALLS, type FloodResult } from './flood.js';
-import type { Summary } from './measure.js';
+import { ratioOf, type Ratio, type Summary } from './measure.js';
 import type { MemoryResult } from './memory.js';
 import type { MixedResult } from './mixed.js';
 import type { SlowReaderResult } from './slow-reader.js';
@@ -30,7 +30,6 @@ export function ratesTable(points: readonly Point[]): string {
 /** Everything that was measured at one point. */
 export function pointTable({ results }: Point): string {
   const stock = results.get('stock');
-  const base = stock?.outcome === 'done' ? stock.callsPerSecond : NaN;
   return table(
     [
       '',
@@ -54,7 +53,7 @@ export function pointTable({ results }: Point): string {
         title,
         whole(summary.callsPerSecond),
         `${whole(summary.slowest)}–${whole(summary.fastest)}`,
-        Number.isNaN(base) ? '' : `${(summary.callsPerSecond / base).toFixed(2)}×`,
+        times(ratioOf(summary, stock, ({ callsPerSecond }) => callsPerSecond)),
         ...percentiles(summary.latency),
         summary.clientMicros.toFixed(1),
         summary.serverMicros.toFixed(1),
@@ -157,8 +156,12 @@ function percentilesOf(summary: Summary | undefined): string[] {
 }
 
 function timesAlone(summary: Summary | undefined, alone: Summary | undefined): string {
-  if (summary?.outcome !== 'done' || alone?.outcome !== 'done') return '';
-  return `${(summary.latency.p99 / alone.latency.p99).toFixed(1)}×`;
+  if (summary?.outcome !== 'done') return '';
+  return times(ratioOf(summary, alone, ({ load }) => load.latency.p99));
+}
+
+function times({ median }: Ratio): string {
+  return Number.isFinite(median) ? `${median.toFixed(2)}×` : '';
 }
 
 function outcomeOf(summary: Summary | undefined): string {
