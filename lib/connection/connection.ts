@@ -186,6 +186,7 @@ export class Connection implements MessageWriter, HeartbeatPeer {
     if (this.output.length === 0) return;
     if (this.#state === 'ending' || this.#state === 'closed') {
       this.output.take();
+      this.output.forget();
       return;
     }
     // A socket that is behind keeps what it is given, and with it the slab: a peer that does not read, and is sent

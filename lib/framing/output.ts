@@ -17,6 +17,8 @@ export class Output {
   #parts: Buffer[] = [];
   #partsBytes = 0;
   #slab: Buffer | undefined;
+  /** Slabs that are full, whose bytes have not left yet. */
+  #full: Buffer[] | undefined;
   /** Start of the slab's part that is not in `#parts` yet, and its end. */
   #start = 0;
   #end = 0;
@@ -30,6 +32,7 @@ export class Output {
   reserve(size: number): { slab: Buffer; position: number } {
     if (this.#slab === undefined || this.#slab.length - this.#end < size) {
       this.#seal();
+      this.#setAside();
       this.#slab =
         size <= SLAB_BYTES ? (spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)) : Buffer.allocUnsafeSlow(size);
       this.#start = 0;
@@ -79,19 +82,27 @@ export class Output {
   }
 
   /**
-   * What {@link take} returned has left for the kernel whole: the slab may be written again from the start.
-   * Without this call the slab is never reused, since the socket may still read from it.
+   * What {@link take} returned has left for the kernel whole: its slabs may be written again from the start.
+   * Without this call no slab is reused, since the socket may still read from it.
    */
   recycle(): void {
-    if (this.#slab?.length === SLAB_BYTES && spareSlabs.length < MAX_SPARE_SLABS) spareSlabs.push(this.#slab);
+    this.#setAside();
+    for (const slab of this.#full ?? []) if (spareSlabs.length < MAX_SPARE_SLABS) spareSlabs.push(slab);
     this.forget();
   }
 
-  /** The socket may still read from the slab: leave it to the garbage collector. */
+  /** The socket may still read from the slabs: leave them to the garbage collector. */
   forget(): void {
+    this.#full = undefined;
     this.#slab = undefined;
     this.#start = 0;
     this.#end = 0;
+  }
+
+  #setAside(): void {
+    if (this.#slab?.length !== SLAB_BYTES) return;
+    this.#full ??= [];
+    this.#full.push(this.#slab);
   }
 
   #seal(): void {

@@ -2,7 +2,8 @@ import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { Accumulator } from '../../framing/accumulator.js';
 import type { PayloadDecoder } from '../codec.js';
 import { violation, type PartialMessage } from '../protocol.js';
-import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, TYPE } from './format.js';
+import { TextPieces } from '../text-pieces.js';
+import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, startOfText, TYPE } from './format.js';
 import { FrameReader } from './native-decoder.js';
 
 /** Puts messages together that come in fragments: one at a time, as they are sent. */
@@ -11,6 +12,9 @@ export class FragmentReceiver implements PartialMessage {
   readonly #payloads: PayloadDecoder;
   readonly #onMessage: (message: FrameReader) => void;
   readonly #collected = new Accumulator();
+  /** What follows the collected bytes, where that is a text. */
+  #text: TextPieces | undefined;
+  #received = 0;
   #total = 0;
   #begun = 0;
 
@@ -32,7 +36,7 @@ export class FragmentReceiver implements PartialMessage {
 
   /** What has come of the one that is not whole. */
   get bytes(): number {
-    return this.#collected.length;
+    return this.#received;
   }
 
   /**
@@ -46,25 +50,29 @@ export class FragmentReceiver implements PartialMessage {
       this.#reset();
       return 0;
     }
-    if (frame.flags & FRAGMENT_FLAG.first) this.#begin(frame.uint32());
+    const isFirst = (frame.flags & FRAGMENT_FLAG.first) !== 0;
+    if (isFirst) this.#begin(frame.uint32());
     else if (this.#total === 0) throw violation('a fragment of nothing');
     const { bytes, start, end } = frame.rest();
     const size = end - start + missing;
     if (size === 0) throw violation('an empty fragment');
-    if (this.#collected.length + size > this.#total) throw violation('fragments longer than the message');
-    this.append(bytes, start, end);
+    if (this.#received + size > this.#total) throw violation('fragments longer than the message');
+    const text = isFirst ? this.#beginText(bytes, start, end) : start;
+    this.append(bytes, text, end);
     return size;
   }
 
   /** More of the fragment that was received last. */
   append(bytes: Buffer, start: number, end: number): void {
-    this.#collected.append(bytes, start, end);
-    if (this.#collected.length < this.#total) return;
-    const message = this.#collected.take();
+    (this.#text ?? this.#collected).append(bytes, start, end);
+    this.#received += end - start;
+    if (this.#received < this.#total) return;
+    const head = this.#collected.take();
+    const text = this.#text;
     this.#reset();
     // A reader of its own: the one of this fragment is still being read.
     const reader = new FrameReader(this.#payloads);
-    reader.reset(message, 0, message.length, true);
+    reader.reset(head, 0, head.length, true, text);
     if (reader.type === TYPE.fragment) throw violation('a fragment in fragments');
     this.#onMessage(reader);
   }
@@ -79,11 +87,26 @@ export class FragmentReceiver implements PartialMessage {
       );
     this.#total = total;
     this.#begun += 1;
-    this.#collected.expect(total);
+  }
+
+  /** Takes what stands before a text, where the message is one; returns where the rest begins. */
+  #beginText(bytes: Buffer, start: number, end: number): number {
+    const [type = 0, flags = 0] = bytes.subarray(start, Math.min(start + 2, end));
+    const text = startOfText(type, flags);
+    if (text === undefined || end - start < text || this.#total < text) {
+      this.#collected.expect(this.#total);
+      return start;
+    }
+    this.#collected.append(bytes, start, start + text);
+    this.#received = text;
+    this.#text = new TextPieces();
+    return start + text;
   }
 
   #reset(): void {
     if (this.#collected.length > 0) this.#collected.take();
+    this.#text = undefined;
+    this.#received = 0;
     this.#total = 0;
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../common/clock.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import type { TextSource } from '../text-source.js';
 import { FragmentWindow } from './fragment-window.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, PAYLOAD, TYPE } from './format.js';
 
@@ -8,12 +9,21 @@ export const FRAGMENT_FROM_BYTES = 128 * 1024;
 const MIN_FRAGMENT_BYTES = 16 * 1024;
 const MAX_FRAGMENT_BYTES = 64 * 1024;
 
+/** A text has to fit a slab of the output, with what stands before it. */
+const MAX_TEXT_BYTES = MAX_FRAGMENT_BYTES - HEAD_BYTES;
+
+/** What is to be sent in fragments: bytes, and a text after them that becomes bytes on its way. */
+export interface LargeMessage extends EncodedMessage {
+  readonly text?: TextSource | undefined;
+}
+
 /** A message on its way in fragments, or waiting for its turn. */
 interface HeldMessage {
   /** The call it belongs to; undefined for one that belongs to none. */
   readonly id: CallId | undefined;
-  /** What has not been sent yet. */
+  /** What has not been sent yet, but for the text. */
   parts: Buffer[];
+  readonly text: TextSource | undefined;
   left: number;
   readonly total: number;
   readonly onGone: (() => void) | undefined;
@@ -47,17 +57,17 @@ export class FragmentSender {
    * @param onGone called once it has been written whole, or never will be
    * @throws PooledTcpError `PTCP_WRITE_OVERFLOW`
    */
-  add(id: CallId | undefined, message: EncodedMessage, onGone?: () => void): void {
+  add(id: CallId | undefined, message: LargeMessage, onGone?: () => void): void {
     this.#writer.hold(message.bytes);
     this.adopt(id, message, onGone);
   }
 
   /** The same for a message whose bytes are held already. */
-  adopt(id: CallId | undefined, message: EncodedMessage, onGone?: () => void): void {
+  adopt(id: CallId | undefined, message: LargeMessage, onGone?: () => void): void {
     const total = message.bytes - LENGTH_BYTES;
     const [head, ...rest] = message.parts;
     const parts = head === undefined ? rest : [head.subarray(LENGTH_BYTES), ...rest];
-    this.#messages.push({ id, parts, left: total, total, onGone });
+    this.#messages.push({ id, parts, text: message.text, left: total, total, onGone });
     if (id !== undefined) this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
     this.#pump(this.#window.bytes);
   }
@@ -109,15 +119,23 @@ export class FragmentSender {
   }
 
   #writeFragment(message: HeldMessage): void {
-    const isFirst = message.left === message.total;
     const limit = Math.min(Math.max(this.#window.bytes >> 2, MIN_FRAGMENT_BYTES), MAX_FRAGMENT_BYTES);
-    const size = Math.min(message.left, limit);
+    const size =
+      message.parts.length > 0 || message.text === undefined
+        ? this.#writeParts(message, Math.min(message.left - (message.text?.left ?? 0), limit))
+        : this.#writeText(message.text, Math.min(message.left, limit, MAX_TEXT_BYTES));
+    message.left -= size;
+    this.#window.sent(size, this.#clock.now());
+    this.#writer.hold(-size);
+    this.#writer.schedule();
+  }
+
+  #writeParts(message: HeldMessage, size: number): number {
     const { output } = this.#writer;
+    const isFirst = message.left === message.total;
     const { slab, position } = output.reserve(HEAD_BYTES + 4);
     const fields = isFirst ? 4 : 0;
-    slab.writeUInt32BE(HEAD_BYTES - LENGTH_BYTES + fields + size, position);
-    slab[position + LENGTH_BYTES] = TYPE.fragment;
-    slab[position + LENGTH_BYTES + 1] = PAYLOAD.raw | (isFirst ? FRAGMENT_FLAG.first : 0);
+    writeHead(slab, position, isFirst ? FRAGMENT_FLAG.first : 0, fields + size);
     if (isFirst) slab.writeUInt32BE(message.total, position + HEAD_BYTES);
     output.commit(position + HEAD_BYTES + fields);
     let missing = size;
@@ -129,18 +147,23 @@ export class FragmentSender {
       if (taken.length === part.length) message.parts.shift();
       else message.parts[0] = part.subarray(taken.length);
     }
-    message.left -= size;
-    this.#window.sent(size, this.#clock.now());
-    this.#writer.hold(-size);
-    this.#writer.schedule();
+    return size;
+  }
+
+  /** Never the first: that carries the head of the message. */
+  #writeText(text: TextSource, room: number): number {
+    const { output } = this.#writer;
+    const { slab, position } = output.reserve(HEAD_BYTES + room);
+    const size = text.writeTo(slab, position + HEAD_BYTES, room);
+    writeHead(slab, position, 0, size);
+    output.commit(position + HEAD_BYTES + size);
+    return size;
   }
 
   #writeDropped(): void {
     const { output } = this.#writer;
     const { slab, position } = output.reserve(HEAD_BYTES);
-    slab.writeUInt32BE(HEAD_BYTES - LENGTH_BYTES, position);
-    slab[position + LENGTH_BYTES] = TYPE.fragment;
-    slab[position + LENGTH_BYTES + 1] = FRAGMENT_FLAG.dropped;
+    writeHead(slab, position, FRAGMENT_FLAG.dropped, 0);
     output.commit(position + HEAD_BYTES);
     this.#writer.schedule();
   }
@@ -157,4 +180,11 @@ export class FragmentSender {
     this.#writer.hold(-(message.left + LENGTH_BYTES));
     message.onGone?.();
   }
+}
+
+/** @param bytes that follow the head */
+function writeHead(slab: Buffer, at: number, flags: number, bytes: number): void {
+  slab.writeUInt32BE(HEAD_BYTES - LENGTH_BYTES + bytes, at);
+  slab[at + LENGTH_BYTES] = TYPE.fragment;
+  slab[at + LENGTH_BYTES + 1] = flags | (bytes === 0 ? 0 : PAYLOAD.raw);
 }

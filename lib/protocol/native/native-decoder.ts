@@ -3,6 +3,7 @@ import type { LengthFieldLayout } from '../../framing/length-field-decoder.js';
 import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
 import { violation } from '../protocol.js';
+import type { TextPieces } from '../text-pieces.js';
 import { fromUtf8 } from '../utf8.js';
 import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
 
@@ -18,14 +19,20 @@ export class FrameReader {
   #position = 0;
   #end = 0;
   #isOwned = false;
+  /** The payload, where it is a text that came in pieces. */
+  #text: TextPieces | undefined;
   readonly #payloads: PayloadDecoder;
 
   constructor(payloads: PayloadDecoder) {
     this.#payloads = payloads;
   }
 
-  /** @param isOwned whether these bytes may be kept */
-  reset(bytes: Buffer, start: number, end: number, isOwned: boolean): void {
+  /**
+   * @param isOwned whether these bytes may be kept
+   * @param text what follows them
+   */
+  reset(bytes: Buffer, start: number, end: number, isOwned: boolean, text?: TextPieces): void {
+    this.#text = text;
     this.#bytes = bytes;
     this.#isOwned = isOwned;
     this.#start = start;
@@ -60,7 +67,7 @@ export class FrameReader {
 
   /** Bytes of the frame, as they count for credit: those of its length field included. */
   get frameBytes(): number {
-    return this.#end - this.#start + LENGTH_BYTES;
+    return this.#end - this.#start + LENGTH_BYTES + (this.#text?.bytes ?? 0);
   }
 
   /** The rest of the frame, where it lies. */
@@ -82,7 +89,7 @@ export class FrameReader {
       case PAYLOAD.raw:
         return this.#slice(start);
       case PAYLOAD.text:
-        return this.#text(start);
+        return this.#readText(start);
       default:
         return this.#payloads.decode(this.flags & PAYLOAD_MASK, this.#bytes, start, this.#end);
     }
@@ -99,13 +106,12 @@ export class FrameReader {
     }
   }
 
-  #text(start: number): string {
+  #readText(start: number): string {
     try {
-      return fromUtf8(this.#bytes, start, this.#end);
+      return this.#text === undefined ? fromUtf8(this.#bytes, start, this.#end) : this.#text.end();
     } catch (cause) {
-      throw new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `a text of ${this.#end - start} bytes cannot be read`, {
-        cause,
-      });
+      const bytes = this.#text?.bytes ?? this.#end - start;
+      throw new PooledTcpError('PTCP_PAYLOAD_MALFORMED', `a text of ${bytes} bytes cannot be read`, { cause });
     }
   }
 

@@ -4,6 +4,7 @@ import type { PayloadEncoder, PayloadScope } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { toJson } from '../json.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
+import { TextSource } from '../text-source.js';
 import { toUtf8 } from '../utf8.js';
 import { NO_FIELDS, NumberField, type FrameFields } from './frame-fields.js';
 import { FRAGMENT_FROM_BYTES, FragmentSender } from './fragment-sender.js';
@@ -56,7 +57,12 @@ export class NativeEncoder {
   write(type: number, flags: number, fields: FrameFields, data?: unknown, id?: CallId, onGone?: () => void): number {
     const isBehind = id !== undefined && this.#fragments?.holds(id) === true;
     // What is overtaken cannot build on what was written before it.
-    const body = this.#body(data, HEAD_BYTES + fields.bytes, isBehind ? 'message' : 'connection');
+    const body = this.#body(data, HEAD_BYTES + fields.bytes, isBehind ? 'message' : 'connection', true);
+    if (body instanceof TextSource) {
+      const { bytes, parts } = assemble(type, flags | this.#kind, fields, undefined, body.length);
+      this.#sender().add(id, { bytes, parts, text: body }, onGone);
+      return bytes;
+    }
     if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
       const message = assemble(type, flags | this.#kind, fields, body);
       this.#sender().add(id, message, onGone);
@@ -91,7 +97,7 @@ export class NativeEncoder {
 
   /** Any frame as bytes of its own, which build on nothing that was sent before. */
   encode(type: number, fields: FrameFields, data: unknown): EncodedMessage {
-    const body = this.#body(data, HEAD_BYTES + fields.bytes, 'message');
+    const body = this.#body(data, HEAD_BYTES + fields.bytes, 'message', false);
     return assemble(type, this.#kind, fields, body);
   }
 
@@ -123,8 +129,14 @@ export class NativeEncoder {
     return (this.#fragments ??= new FragmentSender(this.#writer, this.#clock));
   }
 
-  /** The payload, checked: with it the frame is no larger than the peer takes. Sets its kind. */
-  #body(data: unknown, otherBytes: number, scope: PayloadScope): EncodedPayload {
+  #body(data: unknown, otherBytes: number, scope: PayloadScope, onTheWay: true): EncodedPayload | TextSource;
+  #body(data: unknown, otherBytes: number, scope: PayloadScope, onTheWay: false): EncodedPayload;
+  /**
+   * The payload, checked: with it the frame is no larger than the peer takes. Sets its kind.
+   *
+   * @param onTheWay whether a text that goes in fragments may become bytes with each of them
+   */
+  #body(data: unknown, otherBytes: number, scope: PayloadScope, onTheWay: boolean): EncodedPayload | TextSource {
     if (data instanceof Uint8Array) {
       this.#kind = PAYLOAD.raw;
       this.#check(otherBytes + data.length);
@@ -134,7 +146,7 @@ export class NativeEncoder {
     const isText = typeof data === 'string' && data.length >= LONG_TEXT && data.isWellFormed();
     const payload = isText ? data : this.#payloads.encode(data, scope);
     this.#kind = isText ? PAYLOAD.text : payload === undefined ? PAYLOAD.none : this.#payloads.kind;
-    const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? toUtf8(payload) : payload;
+    const body = typeof payload === 'string' && payload.length >= LONG_TEXT ? asBytes(payload, onTheWay) : payload;
     // Characters are counted as bytes only where even three bytes each would fit.
     this.#check(
       otherBytes +
@@ -184,18 +196,27 @@ export function encodePattern(route: string): Buffer {
   );
 }
 
+function asBytes(text: string, onTheWay: boolean): Buffer | TextSource {
+  return onTheWay && text.length >= FRAGMENT_FROM_BYTES ? new TextSource(text) : toUtf8(text);
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A whole frame in memory of its own; a large payload stays where it is. @param flags with the payload’s kind */
-function assemble(type: number, flags: number, fields: FrameFields, body: EncodedPayload): EncodedMessage {
+/**
+ * A whole frame in memory of its own; a large payload stays where it is.
+ *
+ * @param flags with the payload’s kind
+ * @param toCome bytes that belong to the frame and are not in it yet
+ */
+function assemble(type: number, flags: number, fields: FrameFields, body: EncodedPayload, toCome = 0): EncodedMessage {
   const payload = keep(body);
   const head = Buffer.alloc(HEAD_BYTES + fields.bytes);
   head[LENGTH_BYTES] = type;
   head[LENGTH_BYTES + 1] = flags;
   const end = fields.write(head, HEAD_BYTES, true);
-  const bytes = end + (payload?.length ?? 0);
+  const bytes = end + (payload?.length ?? 0) + toCome;
   head.writeUInt32BE(bytes - LENGTH_BYTES, 0);
   return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload] };
 }

@@ -108,6 +108,20 @@ describe('Output', () => {
     expect(first?.toString()).toBe('again');
   });
 
+  it('writes all of the slabs again that were filled since, once their bytes have left', () => {
+    const output = new Output();
+    const fill = (): Set<ArrayBufferLike> => {
+      for (let i = 0; i < 4; i++) output.commit(output.reserve(40_000).position + 40_000);
+      return new Set(output.take().map(({ buffer }) => buffer));
+    };
+    const first = fill();
+    expect(first.size).toBe(4);
+    output.recycle();
+    expect([...fill()].filter((slab) => first.has(slab))).toHaveLength(4);
+    output.forget();
+    expect([...fill()].some((slab) => first.has(slab))).toBe(false);
+  });
+
   it('never lends one slab to two connections', () => {
     const [one, two] = [new Output(), new Output()];
     one.appendText('x');

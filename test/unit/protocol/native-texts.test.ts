@@ -2,10 +2,21 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { jsonCodec } from '../../../lib/protocol/json-codec.js';
 import { codecNamed } from '../../../lib/protocol/codecs.js';
-import { PAYLOAD, PAYLOAD_MASK, TYPE } from '../../../lib/protocol/native/format.js';
+import { FRAGMENT_FLAG, PAYLOAD, PAYLOAD_MASK, TYPE } from '../../../lib/protocol/native/format.js';
+import { NativeServerProtocol } from '../../../lib/protocol/native/native-server.js';
 import { fromUtf8, toUtf8 } from '../../../lib/protocol/utf8.js';
 import { thrownBy } from '../../support/bytes.js';
-import { message, nativeFrame, nativeWire, uint16, uint32 } from './harness.js';
+import { StepClock } from '../../support/step-clock.js';
+import {
+  MAX_FRAME_BYTES,
+  MemoryWriter,
+  message,
+  nativeFrame,
+  nativeWire,
+  serverSink,
+  uint16,
+  uint32,
+} from './harness.js';
 
 /** From here on a text is a payload of a kind of its own. */
 const LONG = 16 * 1024;
@@ -54,6 +65,136 @@ describe('a long text', () => {
       ['response', 3, 'a\ufffd'],
       ['push', 'q', 'text'],
     ]);
+  });
+});
+
+describe('a text that goes in fragments', () => {
+  const KIB = 1024;
+  const large = 'é€𝄞x'.repeat(50 * KIB);
+
+  /** Delivers what is written in chunks of such sizes, which are overwritten after, until all has come. */
+  function deliverIn(sizes: readonly number[], from: { take(): Buffer }, to: { receive(chunk: Buffer): void }): void {
+    const bytes = from.take();
+    for (let at = 0, i = 0; at < bytes.length; i++) {
+      const chunk = Buffer.from(bytes.subarray(at, at + (sizes[i % sizes.length] ?? 1)));
+      at += chunk.length;
+      to.receive(chunk);
+      chunk.fill(0xff);
+    }
+  }
+
+  it('arrives as it was sent, in every message that can carry one, however the bytes are cut', () => {
+    const sizes = fc.array(fc.oneof(fc.constantFrom(1, 5, 6, 9, 10, 11, 17), fc.integer({ min: 200, max: 70 * KIB })), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(sizes, (cuts) => {
+        if (cuts.every((size) => size < 200)) cuts.push(30 * KIB);
+        const { client, server, clientWriter, serverWriter, clientHeard, serverHeard } = nativeWire();
+        // The first spells its pattern out; metadata has a length of its own; the last has neither.
+        client.request(1, message('p', large), 100);
+        client.request(2, message('p', 'small'), 0);
+        client.request(3, message('p', large, { trace: 'id' }), 100);
+        client.request(4, message('p', large), 100);
+        client.request(5, message('p', large), 0);
+        void client.event(message('p', large));
+        client.item(5, large);
+        client.flush();
+        deliverIn(cuts, clientWriter, server);
+        expect(serverHeard.filter(([method]) => method !== 'credit')).toEqual([
+          ['request', 2, 'p', 'small', undefined, undefined],
+          ['request', 1, 'p', large, undefined, 100],
+          ['request', 3, 'p', large, { trace: 'id' }, 100],
+          ['request', 4, 'p', large, undefined, 100],
+          ['request', 5, 'p', large, undefined, undefined],
+          ['event', 'p', large, undefined],
+          ['item', 5, large],
+        ]);
+        server.response(1, large);
+        server.item(5, large);
+        server.item(5, 'after');
+        server.failure(3, 'handler', large);
+        server.flush();
+        deliverIn(cuts, serverWriter, client);
+        expect(clientHeard.filter(([method]) => method !== 'credit')).toEqual([
+          ['response', 1, large],
+          ['item', 5, large],
+          ['item', 5, 'after'],
+          ['failure', 3, 'handler', large],
+        ]);
+        expect([clientWriter.held, serverWriter.held]).toEqual([0, 0]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('counts for credit with all of its bytes', () => {
+    const items: number[] = [];
+    const { client, clientWriter } = nativeWire();
+    const server = new NativeServerProtocol(
+      new MemoryWriter(),
+      { ...serverSink([]), item: (_id, _data, bytes) => items.push(bytes) },
+      { clock: new StepClock(), maxFrameBytes: MAX_FRAME_BYTES, peerMaxFrameBytes: MAX_FRAME_BYTES },
+    );
+    const sent = client.item(1, large);
+    client.flush();
+    server.receive(clientWriter.take());
+    expect(items).toEqual([sent]);
+    expect(sent).toBe(6 + 4 + Buffer.byteLength(large));
+  });
+
+  it('is watched as any message in fragments, and forgotten when it is called off', () => {
+    const { client, server, clientWriter, serverHeard } = nativeWire();
+    client.request(1, message('p'), 0);
+    client.request(2, message('p', large), 0);
+    server.receive(clientWriter.take());
+    const sent = server.partialMessage?.bytes ?? 0;
+    expect(sent).toBeGreaterThan(100 * KIB);
+    expect(sent).toBeLessThan(129 * KIB);
+    client.cancel(2);
+    server.receive(clientWriter.take());
+    expect(server.partialMessage).toBeUndefined();
+    client.request(3, message('p', large), 0);
+    client.flush();
+    server.receive(clientWriter.take());
+    expect(serverHeard.filter(([method]) => method === 'request').map(([, id, , data]) => [id, data])).toEqual([
+      [1, undefined],
+      [3, large],
+    ]);
+  });
+
+  it('is put together from fragments of any size that another implementation may send', () => {
+    const text = `${'a'.repeat(20 * KIB)}é€𝄞`;
+    const whole = nativeFrame(TYPE.response, PAYLOAD.text, uint32(7), text).subarray(4);
+    for (const first of [1, 2, 3, 5, 6, 7, 20 * KIB + 7, 20 * KIB + 9]) {
+      const { client, clientHeard } = nativeWire();
+      const last = Array.from({ length: 12 }, (_, i) => whole.length - i);
+      const ends = [...new Set([first, ...last])].filter((end) => end >= first).sort((a, b) => a - b);
+      ends.forEach((end, i) => {
+        const part = whole.subarray(ends[i - 1] ?? 0, end);
+        client.receive(
+          i === 0
+            ? nativeFrame(TYPE.fragment, PAYLOAD.raw | FRAGMENT_FLAG.first, uint32(whole.length), part)
+            : nativeFrame(TYPE.fragment, PAYLOAD.raw, part),
+        );
+      });
+      expect(clientHeard).toEqual([['response', 7, text]]);
+    }
+  });
+
+  it('is refused before anything is sent when it is larger than the peer takes, counted in bytes', () => {
+    const wire = nativeWire({ clientMaxFrameBytes: 6 + 4 + 3 * 200 * KIB });
+    const fits = '€'.repeat(200 * KIB);
+    const refused = thrownBy(() => {
+      wire.server.response(1, fits + 'x');
+    });
+    expect(refused.code).toBe('PTCP_FRAME_TOO_LARGE');
+    expect(wire.serverWriter.take()).toHaveLength(0);
+    expect(wire.serverWriter.held).toBe(0);
+    wire.server.response(2, fits);
+    wire.server.flush();
+    expect(wire.toClient()).toEqual([['response', 2, fits]]);
   });
 });
 
