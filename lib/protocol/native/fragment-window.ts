@@ -7,7 +7,8 @@ const MIN_BYTES = 32 * 1024;
 const MAX_BYTES = 1024 * 1024;
 /** What an acknowledged fragment makes the window grow by, once it has been too large. */
 const STEP_BYTES = 16 * 1024;
-/** A round trip this much longer than twice the shortest means that fragments wait somewhere. */
+/** A round trip that is longer than so many times the shortest, and this much, means that fragments wait somewhere. */
+const LONG_FACTOR = 1.5;
 const SLACK_MS = 1;
 /** However long round trips take, the window holds what the path has been seen to carry in this time. */
 const FLOOR_MS = 2;
@@ -124,7 +125,7 @@ export class FragmentWindow {
     const roundTripMs = now - at;
     this.#shortestMs.add(roundTripMs);
     if (this.#climb !== undefined || now < this.#believedUntil) return;
-    if (roundTripMs <= this.#shortestMs.value * 2 + SLACK_MS) {
+    if (roundTripMs <= this.#shortestMs.value * LONG_FACTOR + SLACK_MS) {
       this.#bytes = Math.min(this.#bytes + (this.#isStarting ? bytes : STEP_BYTES), MAX_BYTES);
       return;
     }

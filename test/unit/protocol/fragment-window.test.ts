@@ -82,7 +82,7 @@ describe('the window of fragments', () => {
   });
 
   it.each([
-    [0, 12],
+    [0, 10],
     // Its turns are the shortest round trip that there is.
     [10, 35],
   ])('keeps the queue of a slow link short, with a peer that reads each %i ms: below %i ms', (workMs, mostMs) => {
