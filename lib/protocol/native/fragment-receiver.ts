@@ -2,7 +2,7 @@ import { PooledTcpError } from '../../errors/pooled-tcp-error.js';
 import { Accumulator } from '../../framing/accumulator.js';
 import type { PayloadDecoder } from '../codec.js';
 import { violation, type PartialMessage } from '../protocol.js';
-import { TextPieces } from '../text-pieces.js';
+import { TextPieces } from './text-pieces.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, startOfText, TYPE } from './format.js';
 import { FrameReader } from './native-decoder.js';
 

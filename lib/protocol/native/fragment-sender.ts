@@ -1,6 +1,6 @@
 import type { Clock } from '../../common/clock.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
-import type { TextSource } from '../text-source.js';
+import type { TextSource } from './text-source.js';
 import { FragmentWindow } from './fragment-window.js';
 import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, PAYLOAD, TYPE } from './format.js';
 

@@ -3,7 +3,7 @@ import type { LengthFieldLayout } from '../../framing/length-field-decoder.js';
 import type { PayloadDecoder } from '../codec.js';
 import { fromJson } from '../json.js';
 import { violation } from '../protocol.js';
-import type { TextPieces } from '../text-pieces.js';
+import type { TextPieces } from './text-pieces.js';
 import { fromUtf8 } from '../utf8.js';
 import { LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK } from './format.js';
 

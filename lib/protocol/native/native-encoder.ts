@@ -4,7 +4,7 @@ import type { PayloadEncoder, PayloadScope } from '../codec.js';
 import { jsonCodec } from '../json-codec.js';
 import { toJson } from '../json.js';
 import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
-import { TextSource } from '../text-source.js';
+import { TextSource } from './text-source.js';
 import { toUtf8 } from '../utf8.js';
 import { NO_FIELDS, NumberField, type FrameFields } from './frame-fields.js';
 import { FRAGMENT_FROM_BYTES, FragmentSender } from './fragment-sender.js';

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { TextPieces } from '../../../lib/protocol/text-pieces.js';
-import { TextSource } from '../../../lib/protocol/text-source.js';
+import { TextPieces } from '../../../lib/protocol/native/text-pieces.js';
+import { TextSource } from '../../../lib/protocol/native/text-source.js';
 
 const KIB = 1024;
 

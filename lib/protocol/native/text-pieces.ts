@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
-import { Accumulator } from '../framing/accumulator.js';
+import { Accumulator } from '../../framing/accumulator.js';
 
 /** Less is gathered first: a text that comes byte by byte must not be a string for each, which takes thirty times the memory. */
 const MIN_PIECE_BYTES = 16 * 1024;
