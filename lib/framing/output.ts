@@ -32,9 +32,11 @@ export class Output {
   reserve(size: number): { slab: Buffer; position: number } {
     if (this.#slab === undefined || this.#slab.length - this.#end < size) {
       this.#seal();
-      this.#setAside();
-      this.#slab =
+      // First, since it may throw: a slab that was set aside and is still in use would come to be lent twice.
+      const slab =
         size <= SLAB_BYTES ? (spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)) : Buffer.allocUnsafeSlow(size);
+      this.#setAside();
+      this.#slab = slab;
       this.#start = 0;
       this.#end = 0;
     }

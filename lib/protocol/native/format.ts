@@ -58,14 +58,3 @@ export const MAX_PATTERNS = 1024;
 /** Longest text that is remembered. A longer one is spelled out each time, so that a connection's table stays small. */
 export const MAX_NUMBERED_PATTERN_BYTES = 256;
 export const MAX_PATTERN_BYTES = 0xffff;
-
-/**
- * Where the text of a message begins, counted from its type; undefined for other payloads, and where the length of the
- * fields before it stands in them.
- */
-export function startOfText(type: number, flags: number): number | undefined {
-  if ((flags & PAYLOAD_MASK) !== PAYLOAD.text) return undefined;
-  if (type === TYPE.response || type === TYPE.item) return 2 + 4;
-  if (type !== TYPE.request || flags & (FLAG.define | FLAG.metadata)) return undefined;
-  return 2 + 4 + 2 + (flags & FLAG.deadline ? 4 : 0);
-}

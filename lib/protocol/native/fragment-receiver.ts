@@ -3,13 +3,17 @@ import { Accumulator } from '../../framing/accumulator.js';
 import type { PayloadDecoder } from '../codec.js';
 import { violation, type PartialMessage } from '../protocol.js';
 import { TextPieces } from './text-pieces.js';
-import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, startOfText, TYPE } from './format.js';
+import { FRAGMENT_FLAG, HEAD_BYTES, LENGTH_BYTES, PAYLOAD, PAYLOAD_MASK, TYPE } from './format.js';
 import { FrameReader } from './native-decoder.js';
+
+/** Of a response and an item, counted from their type: after it and the flags there is the id of the call. */
+const START_OF_TEXT = 2 + 4;
 
 /** Puts messages together that come in fragments: one at a time, as they are sent. */
 export class FragmentReceiver implements PartialMessage {
   readonly #maxFrameBytes: number;
   readonly #payloads: PayloadDecoder;
+  readonly #end: 'client' | 'server';
   readonly #onMessage: (message: FrameReader) => void;
   readonly #collected = new Accumulator();
   /** What follows the collected bytes, where that is a text. */
@@ -18,9 +22,16 @@ export class FragmentReceiver implements PartialMessage {
   #total = 0;
   #begun = 0;
 
-  constructor(maxFrameBytes: number, payloads: PayloadDecoder, onMessage: (message: FrameReader) => void) {
+  /** @param end which end this is: a client reads texts as they come */
+  constructor(
+    maxFrameBytes: number,
+    payloads: PayloadDecoder,
+    end: 'client' | 'server',
+    onMessage: (message: FrameReader) => void,
+  ) {
     this.#maxFrameBytes = maxFrameBytes;
     this.#payloads = payloads;
+    this.#end = end;
     this.#onMessage = onMessage;
   }
 
@@ -91,16 +102,23 @@ export class FragmentReceiver implements PartialMessage {
 
   /** Takes what stands before a text, where the message is one; returns where the rest begins. */
   #beginText(bytes: Buffer, start: number, end: number): number {
-    const [type = 0, flags = 0] = bytes.subarray(start, Math.min(start + 2, end));
-    const text = startOfText(type, flags);
-    if (text === undefined || end - start < text || this.#total < text) {
+    if (end - start < START_OF_TEXT || !this.#isReply(bytes[start], bytes[start + 1])) {
       this.#collected.expect(this.#total);
       return start;
     }
-    this.#collected.append(bytes, start, start + text);
-    this.#received = text;
+    this.#collected.append(bytes, start, start + START_OF_TEXT);
+    this.#received = START_OF_TEXT;
     this.#text = new TextPieces();
-    return start + text;
+    return start + START_OF_TEXT;
+  }
+
+  /**
+   * Whether it is a text for a client. At a server, what has come of messages that are not whole stays bytes: those are
+   * counted, whoever sends them, and no part of the heap, which texts of clients that never end would fill.
+   */
+  #isReply(type = 0, flags = 0): boolean {
+    if (this.#end === 'server' || (flags & PAYLOAD_MASK) !== PAYLOAD.text) return false;
+    return type === TYPE.response || type === TYPE.item;
   }
 
   #reset(): void {

@@ -9,8 +9,8 @@ export const FRAGMENT_FROM_BYTES = 128 * 1024;
 const MIN_FRAGMENT_BYTES = 16 * 1024;
 const MAX_FRAGMENT_BYTES = 64 * 1024;
 
-/** A text has to fit a slab of the output, with what stands before it. */
-const MAX_TEXT_BYTES = MAX_FRAGMENT_BYTES - HEAD_BYTES;
+/** Fragments of a text are so much shorter: with their heads, and that of the message, they are to fill a slab, and the window. */
+const ROOM_FOR_HEADS = 64;
 
 /** What is to be sent in fragments: bytes, and a text after them that becomes bytes on its way. */
 export interface LargeMessage extends EncodedMessage {
@@ -123,7 +123,7 @@ export class FragmentSender {
     const size =
       message.parts.length > 0 || message.text === undefined
         ? this.#writeParts(message, Math.min(message.left - (message.text?.left ?? 0), limit))
-        : this.#writeText(message.text, Math.min(message.left, limit, MAX_TEXT_BYTES));
+        : this.#writeText(message.text, Math.min(message.left, limit - ROOM_FOR_HEADS));
     message.left -= size;
     this.#window.sent(size, this.#clock.now());
     this.#writer.hold(-size);

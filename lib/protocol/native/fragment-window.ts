@@ -126,7 +126,7 @@ export class FragmentWindow {
     this.#shortestMs.add(roundTripMs);
     if (this.#climb !== undefined || now < this.#believedUntil) return;
     if (roundTripMs <= this.#shortestMs.value * LONG_FACTOR + SLACK_MS) {
-      this.#bytes = Math.min(this.#bytes + (this.#isStarting ? bytes : STEP_BYTES), MAX_BYTES);
+      this.#bytes = Math.min(this.#bytes + (this.#isStarting ? bytes : Math.min(bytes, STEP_BYTES)), MAX_BYTES);
       return;
     }
     if (at < this.#shrankAt) return;

@@ -186,7 +186,7 @@ export abstract class NativeProtocol<S extends NativeSink> implements Protocol {
   }
 
   get #fragments(): FragmentReceiver {
-    return (this.#fragmentsIn ??= new FragmentReceiver(this.#maxFrameBytes, this.#payloads, (message) => {
+    return (this.#fragmentsIn ??= new FragmentReceiver(this.#maxFrameBytes, this.#payloads, this.#end, (message) => {
       this.receiveMessage(message);
     }));
   }

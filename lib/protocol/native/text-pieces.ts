@@ -1,6 +1,5 @@
 import { isAscii } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
-import { Accumulator } from '../../framing/accumulator.js';
 
 /** Less is gathered first: a text that comes byte by byte must not be a string for each, which takes thirty times the memory. */
 const MIN_PIECE_BYTES = 16 * 1024;
@@ -16,7 +15,9 @@ export class TextPieces {
   #text = '';
   /** From the first piece on that is not ASCII: a character may begin in one piece and end in the next. */
   #decoder: StringDecoder | undefined;
-  readonly #small = new Accumulator();
+  /** What is too little for a piece. */
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
   #bytes = 0;
   #problem: { readonly cause: unknown } | undefined;
 
@@ -28,12 +29,17 @@ export class TextPieces {
   append(from: Buffer, start: number, end: number): void {
     this.#bytes += end - start;
     if (end - start >= MIN_PIECE_BYTES) {
-      this.#gathered();
+      this.#addGathered();
       this.#add(from, start, end);
       return;
     }
-    this.#small.append(from, start, end);
-    if (this.#small.length >= MIN_PIECE_BYTES) this.#gathered();
+    for (let at = start; at < end;) {
+      this.#gathered ??= Buffer.allocUnsafeSlow(MIN_PIECE_BYTES);
+      const taken = from.copy(this.#gathered, this.#gatheredBytes, at, end);
+      this.#gatheredBytes += taken;
+      at += taken;
+      if (this.#gatheredBytes === MIN_PIECE_BYTES) this.#addGathered();
+    }
   }
 
   /**
@@ -42,17 +48,19 @@ export class TextPieces {
    * @throws RangeError when it is longer than a text can be
    */
   end(): string {
-    this.#gathered();
+    this.#addGathered();
     if (this.#problem !== undefined) throw this.#problem.cause;
     return this.#text + (this.#decoder?.end() ?? '');
   }
 
-  #gathered(): void {
-    const { length } = this.#small;
-    if (length > 0) this.#add(this.#small.take(), 0, length);
+  #addGathered(): void {
+    const bytes = this.#gatheredBytes;
+    this.#gatheredBytes = 0;
+    if (this.#gathered !== undefined && bytes > 0) this.#add(this.#gathered, 0, bytes);
   }
 
   #add(from: Buffer, start: number, end: number): void {
+    if (this.#problem !== undefined) return;
     const piece = from.subarray(start, end);
     if (this.#decoder === undefined && !isAscii(piece)) this.#decoder = new StringDecoder('utf8');
     try {

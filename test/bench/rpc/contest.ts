@@ -37,10 +37,13 @@ export class Contest {
   readonly #plan: Omit<LoadQuestion, 'stallMs'>;
   readonly #pairs: Set<Pair>;
   readonly #tally: Tally;
+  readonly #first: number;
   #number = 0;
 
-  constructor(pairs: readonly Pair[], plan: Omit<LoadQuestion, 'stallMs'>, tally = new Tally()) {
+  /** @param first how far the order in which they take turns has got */
+  constructor(pairs: readonly Pair[], plan: Omit<LoadQuestion, 'stallMs'>, tally = new Tally(), first = 0) {
     this.#plan = plan;
+    this.#first = first;
     this.#tally = tally;
     this.#pairs = new Set(pairs.filter(({ contender }) => !tally.isOut(contender)));
   }
@@ -72,7 +75,7 @@ export class Contest {
 
   async all(act: (pair: Pair) => Promise<void>): Promise<void> {
     const pairs = [...this.#pairs];
-    const first = this.#number % Math.max(pairs.length, 1);
+    const first = (this.#first + this.#number) % Math.max(pairs.length, 1);
     for (const pair of [...pairs.slice(first), ...pairs.slice(0, first)]) {
       try {
         await act(pair);

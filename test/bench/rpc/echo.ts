@@ -29,10 +29,10 @@ export class EchoBench {
   }
 
   /** @param pairs processes that were started for this */
-  async boot(pairs: readonly Pair[]): Promise<void> {
+  async boot(pairs: readonly Pair[], number: number): Promise<void> {
     const { rounds, durationMs, profile } = this.#options;
     for (const { payload, inFlight, tally } of this.#points) {
-      const contest = new Contest(pairs, { payload: payload.name, inFlight, durationMs }, tally);
+      const contest = new Contest(pairs, { payload: payload.name, inFlight, durationMs }, tally, number * rounds);
       await contest.begin();
       await contest.round();
       if (profile !== undefined) await contest.all((pair) => startProfiles(pair));

@@ -30,9 +30,14 @@ export function goalsTable(findings: Findings): string {
     .map(({ words, bound, atLeast, ratio: { median, least, most } }) => [
       words,
       `${atLeast ? '≥' : '≤'} ${bound}×`,
-      Number.isFinite(median) ? `${median.toFixed(2)}×` : 'the other never completes',
+      median === 0
+        ? 'does not complete'
+        : Number.isFinite(median)
+          ? `${median.toFixed(2)}×`
+          : 'the other never completes',
       least === most ? '' : `${least.toFixed(2)}–${most.toFixed(2)}`,
-      (atLeast ? median >= bound : median <= bound) ? 'yes' : 'no',
+      // Who does not complete reaches nothing, and who does has more of anything than who does not.
+      median !== 0 && (median === Infinity || (atLeast ? median >= bound : median <= bound)) ? 'yes' : 'no',
     ]);
   return rows.length === 0 ? '' : table(['ratio', 'goal', 'this run', 'its rounds', 'reached'], rows);
 }

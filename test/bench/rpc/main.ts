@@ -37,7 +37,7 @@ async function run(options: BenchOptions): Promise<Findings> {
     const echo = new EchoBench(options);
     for (let boot = 0; boot < options.boots; boot++)
       await withPairs(contenders, options, async (pairs) => {
-        await echo.boot(pairs);
+        await echo.boot(pairs, boot);
       });
     findings.echo = echo.results();
   }

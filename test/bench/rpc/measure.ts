@@ -90,8 +90,11 @@ export interface Ratio {
  * then, so that two medians may be of different times.
  */
 export function ratioOf(one: Summary | undefined, other: Summary | undefined, pick: (round: Round) => number): Ratio {
-  if (other?.outcome === 'stalled' && one?.outcome === 'done') return same(Infinity);
-  if (one === undefined || other?.rounds.length !== one.rounds.length) return same(NaN);
+  if (one === undefined || other === undefined) return same(NaN);
+  // More is better, or it would not be said of one that never completes: who stalls has none of it.
+  if (one.outcome !== 'done') return same(0);
+  if (other.outcome === 'stalled') return same(Infinity);
+  if (other.rounds.length !== one.rounds.length) return same(NaN);
   const ratios = one.rounds.map((round, i) => {
     const beside = other.rounds[i];
     return beside === undefined ? NaN : pick(round) / pick(beside);

@@ -127,7 +127,7 @@ Numbers of one machine on one day: only the ratios within a run mean something e
 
 Each contender has two processes of its own, a server and a load generator. They take turns: every round runs
 each of them for ${durationMs} ms, every time another one first; after one of three times that to warm up, ${rounds} are counted. Then the
-processes are started anew, ${boots} times in all: a process is faster or slower by a quarter for as long as it lives. Figures are the
+processes of the echoes are started anew, ${boots} times in all: a process is faster or slower by a quarter for as long as it lives. Figures are the
 medians of all counted rounds, with the slowest and the fastest beside the calls a second. A ratio is the median of the ratios
 within each round, since a shared machine is faster for some seconds, for all: it is not that of the two medians.`;
 }

@@ -122,6 +122,16 @@ describe('Output', () => {
     expect([...fill()].some((slab) => first.has(slab))).toBe(false);
   });
 
+  it('never lends one slab to two connections, also where there was no memory for another', () => {
+    const output = new Output();
+    output.appendText('x');
+    expect(() => output.reserve(2 ** 53)).toThrow('out of range');
+    output.appendText('y');
+    expect(taken(output)).toBe('xy');
+    output.recycle();
+    expect(new Output().reserve(1).slab).not.toBe(new Output().reserve(1).slab);
+  });
+
   it('never lends one slab to two connections', () => {
     const [one, two] = [new Output(), new Output()];
     one.appendText('x');

@@ -1,19 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { jsonCodec } from '../../../lib/protocol/json-codec.js';
 import { codecNamed } from '../../../lib/protocol/codecs.js';
 import { FRAGMENT_FLAG, PAYLOAD, PAYLOAD_MASK, TYPE } from '../../../lib/protocol/native/format.js';
-import { NativeServerProtocol } from '../../../lib/protocol/native/native-server.js';
+import { NativeClientProtocol } from '../../../lib/protocol/native/native-client.js';
 import { fromUtf8, toUtf8 } from '../../../lib/protocol/utf8.js';
 import { thrownBy } from '../../support/bytes.js';
 import { StepClock } from '../../support/step-clock.js';
 import {
   MAX_FRAME_BYTES,
   MemoryWriter,
+  clientSink,
   message,
   nativeFrame,
   nativeWire,
-  serverSink,
   uint16,
   uint32,
 } from './harness.js';
@@ -131,17 +133,45 @@ describe('a text that goes in fragments', () => {
 
   it('counts for credit with all of its bytes', () => {
     const items: number[] = [];
-    const { client, clientWriter } = nativeWire();
-    const server = new NativeServerProtocol(
+    const { server, serverWriter } = nativeWire();
+    const client = new NativeClientProtocol(
       new MemoryWriter(),
-      { ...serverSink([]), item: (_id, _data, bytes) => items.push(bytes) },
-      { clock: new StepClock(), maxFrameBytes: MAX_FRAME_BYTES, peerMaxFrameBytes: MAX_FRAME_BYTES },
+      { ...clientSink([]), item: (_id, _data, bytes) => items.push(bytes) },
+      { clock: new StepClock(), maxFrameBytes: MAX_FRAME_BYTES, peerMaxFrameBytes: MAX_FRAME_BYTES, maxPatterns: 1 },
     );
-    const sent = client.item(1, large);
-    client.flush();
-    server.receive(clientWriter.take());
+    const sent = server.item(1, large);
+    server.flush();
+    client.receive(serverWriter.take());
     expect(items).toEqual([sent]);
     expect(sent).toBe(6 + 4 + Buffer.byteLength(large));
+  });
+
+  it('stays bytes at a server until it is whole, where clients that never end it cannot fill the heap', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const bytes = Buffer.alloc(4 * 1024 * KIB, 0xff);
+    const whole = Buffer.concat([Buffer.from([TYPE.item, PAYLOAD.text]), uint32(1), bytes]);
+    const begun = nativeFrame(
+      TYPE.fragment,
+      PAYLOAD.raw | FRAGMENT_FLAG.first,
+      uint32(whole.length),
+      whole.subarray(0, whole.length - 1),
+    );
+    const wires = Array.from({ length: 8 }, () => nativeWire());
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (const { server } of wires) server.receive(begun);
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(4 * 1024 * KIB);
+    expect(wires[0]?.server.partialMessage?.bytes).toBe(whole.length - 1);
+  });
+
+  it('fills the window and the slabs that it is written to', () => {
+    const { server, serverWriter } = nativeWire();
+    server.response(1, 'x'.repeat(1024 * KIB));
+    const parts = serverWriter.output.take();
+    expect(parts.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(127 * KIB);
+    expect(parts.length).toBeLessThanOrEqual(3);
   });
 
   it('is watched as any message in fragments, and forgotten when it is called off', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -72,9 +72,11 @@ describe('a text in pieces', () => {
     const pieces = new TextPieces();
     const chunk = Buffer.alloc(1024 * KIB, 'x');
     for (let i = 0; i < 512; i++) pieces.append(chunk, 0, chunk.length);
-    pieces.append(Buffer.from('more'), 0, 4);
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 64; i++) pieces.append(chunk, 0, chunk.length);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(16 * 1024 * KIB);
     expect(() => pieces.end()).toThrow(RangeError);
-    expect(pieces.bytes).toBe(512 * 1024 * KIB + 4);
+    expect(pieces.bytes).toBe(576 * 1024 * KIB);
   });
 
   it('takes about the memory of its characters, also when it comes byte by byte: a string for each would be thirty times that', () => {
@@ -89,6 +91,21 @@ describe('a text in pieces', () => {
     const after = process.memoryUsage();
     expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(16 * 1024 * KIB);
     expect(pieces.end()).toHaveLength(4 * 1024 * KIB);
+  });
+});
+
+describe('pieces that are too small', () => {
+  it('are gathered in one place, for all of the text', () => {
+    const allocate = jest.spyOn(Buffer, 'allocUnsafeSlow');
+    try {
+      const pieces = new TextPieces();
+      const chunk = Buffer.alloc(1448, 'x');
+      for (let i = 0; i < 1000; i++) pieces.append(chunk, 0, chunk.length);
+      expect(pieces.end()).toHaveLength(1_448_000);
+      expect(allocate.mock.calls).toEqual([[16 * KIB]]);
+    } finally {
+      allocate.mockRestore();
+    }
   });
 });
 
