@@ -18,7 +18,6 @@ export class FragmentReceiver implements PartialMessage {
   readonly #collected = new Accumulator();
   /** What follows the collected bytes, where that is a text. */
   #text: TextPieces | undefined;
-  #received = 0;
   #total = 0;
   #begun = 0;
 
@@ -47,7 +46,7 @@ export class FragmentReceiver implements PartialMessage {
 
   /** What has come of the one that is not whole. */
   get bytes(): number {
-    return this.#received;
+    return this.#collected.length + (this.#text?.bytes ?? 0);
   }
 
   /**
@@ -67,7 +66,7 @@ export class FragmentReceiver implements PartialMessage {
     const { bytes, start, end } = frame.rest();
     const size = end - start + missing;
     if (size === 0) throw violation('an empty fragment');
-    if (this.#received + size > this.#total) throw violation('fragments longer than the message');
+    if (this.bytes + size > this.#total) throw violation('fragments longer than the message');
     const text = isFirst ? this.#beginText(bytes, start, end) : start;
     this.append(bytes, text, end);
     return size;
@@ -76,8 +75,7 @@ export class FragmentReceiver implements PartialMessage {
   /** More of the fragment that was received last. */
   append(bytes: Buffer, start: number, end: number): void {
     (this.#text ?? this.#collected).append(bytes, start, end);
-    this.#received += end - start;
-    if (this.#received < this.#total) return;
+    if (this.bytes < this.#total) return;
     const head = this.#collected.take();
     const text = this.#text;
     this.#reset();
@@ -107,7 +105,6 @@ export class FragmentReceiver implements PartialMessage {
       return start;
     }
     this.#collected.append(bytes, start, start + START_OF_TEXT);
-    this.#received = START_OF_TEXT;
     this.#text = new TextPieces();
     return start + START_OF_TEXT;
   }
@@ -124,7 +121,6 @@ export class FragmentReceiver implements PartialMessage {
   #reset(): void {
     if (this.#collected.length > 0) this.#collected.take();
     this.#text = undefined;
-    this.#received = 0;
     this.#total = 0;
   }
 }

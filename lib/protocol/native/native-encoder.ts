@@ -7,7 +7,7 @@ import type { CallId, EncodedMessage, MessageWriter } from '../messages.js';
 import { TextSource } from './text-source.js';
 import { toUtf8 } from '../utf8.js';
 import { NO_FIELDS, NumberField, type FrameFields } from './frame-fields.js';
-import { FRAGMENT_FROM_BYTES, FragmentSender } from './fragment-sender.js';
+import { FRAGMENT_FROM_BYTES, FragmentSender, type LargeMessage } from './fragment-sender.js';
 import { HEAD_BYTES, LENGTH_BYTES, MAX_PATTERN_BYTES, PAYLOAD } from './format.js';
 
 /** Text from this length on is encoded apart: reserving three bytes a character would waste the slab. */
@@ -58,12 +58,7 @@ export class NativeEncoder {
     const isBehind = id !== undefined && this.#fragments?.holds(id) === true;
     // What is overtaken cannot build on what was written before it.
     const body = this.#body(data, HEAD_BYTES + fields.bytes, isBehind ? 'message' : 'connection', true);
-    if (body instanceof TextSource) {
-      const { bytes, parts } = assemble(type, flags | this.#kind, fields, undefined, body.length);
-      this.#sender().add(id, { bytes, parts, text: body }, onGone);
-      return bytes;
-    }
-    if (isBehind || (body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES)) {
+    if (isBehind || body instanceof TextSource || isLarge(body)) {
       const message = assemble(type, flags | this.#kind, fields, body);
       this.#sender().add(id, message, onGone);
       return message.bytes;
@@ -129,8 +124,6 @@ export class NativeEncoder {
     return (this.#fragments ??= new FragmentSender(this.#writer, this.#clock));
   }
 
-  #body(data: unknown, otherBytes: number, scope: PayloadScope, onTheWay: true): EncodedPayload | TextSource;
-  #body(data: unknown, otherBytes: number, scope: PayloadScope, onTheWay: false): EncodedPayload;
   /**
    * The payload, checked: with it the frame is no larger than the peer takes. Sets its kind.
    *
@@ -196,6 +189,10 @@ export function encodePattern(route: string): Buffer {
   );
 }
 
+function isLarge(body: EncodedPayload): boolean {
+  return body !== undefined && typeof body !== 'string' && body.length >= FRAGMENT_FROM_BYTES;
+}
+
 function asBytes(text: string, onTheWay: boolean): Buffer | TextSource {
   return onTheWay && text.length >= FRAGMENT_FROM_BYTES ? new TextSource(text) : toUtf8(text);
 }
@@ -204,21 +201,17 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/**
- * A whole frame in memory of its own; a large payload stays where it is.
- *
- * @param flags with the payload’s kind
- * @param toCome bytes that belong to the frame and are not in it yet
- */
-function assemble(type: number, flags: number, fields: FrameFields, body: EncodedPayload, toCome = 0): EncodedMessage {
-  const payload = keep(body);
+/** A whole frame in memory of its own; a large payload stays where it is. @param flags with the payload’s kind */
+function assemble(type: number, flags: number, fields: FrameFields, body: EncodedPayload | TextSource): LargeMessage {
+  const text = body instanceof TextSource ? body : undefined;
+  const payload = body instanceof TextSource ? undefined : keep(body);
   const head = Buffer.alloc(HEAD_BYTES + fields.bytes);
   head[LENGTH_BYTES] = type;
   head[LENGTH_BYTES + 1] = flags;
   const end = fields.write(head, HEAD_BYTES, true);
-  const bytes = end + (payload?.length ?? 0) + toCome;
+  const bytes = end + (payload?.length ?? text?.length ?? 0);
   head.writeUInt32BE(bytes - LENGTH_BYTES, 0);
-  return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload] };
+  return { bytes, parts: payload === undefined ? [head.subarray(0, end)] : [head.subarray(0, end), payload], text };
 }
 
 /** It may stay for a while: what is small is copied, so that its owner may use the memory again. */

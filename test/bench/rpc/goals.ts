@@ -36,7 +36,7 @@ export function goalsTable(findings: Findings): string {
           ? `${median.toFixed(2)}×`
           : 'the other never completes',
       least === most ? '' : `${least.toFixed(2)}–${most.toFixed(2)}`,
-      // Who does not complete reaches nothing, and who does has more of anything than who does not.
+      // Who does not complete reaches no goal, and beside such a one every goal is reached.
       median !== 0 && (median === Infinity || (atLeast ? median >= bound : median <= bound)) ? 'yes' : 'no',
     ]);
   return rows.length === 0 ? '' : table(['ratio', 'goal', 'this run', 'its rounds', 'reached'], rows);

@@ -91,7 +91,7 @@ export interface Ratio {
  */
 export function ratioOf(one: Summary | undefined, other: Summary | undefined, pick: (round: Round) => number): Ratio {
   if (one === undefined || other === undefined) return same(NaN);
-  // More is better, or it would not be said of one that never completes: who stalls has none of it.
+  // Who does not complete has none of anything, and whoever does has more than any such one.
   if (one.outcome !== 'done') return same(0);
   if (other.outcome === 'stalled') return same(Infinity);
   if (other.rounds.length !== one.rounds.length) return same(NaN);

@@ -3,8 +3,6 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { PooledTcpClient, PooledTcpServer, type ClientStats } from '../../../lib/index.js';
 import { FaultProxy } from '../../../lib/testing/index.js';
 import { seededRandom } from '../../../lib/testing/random.js';
@@ -12,6 +10,7 @@ import { moduleOf } from '../app-module.js';
 import { CallLedger, type LedgerReport } from '../call-ledger.js';
 import { CA_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY } from '../certificates.js';
 import { Chaos } from '../chaos.js';
+import { collectGarbage } from '../collect-garbage.js';
 
 export interface ChaosTask {
   readonly seed: number;
@@ -47,8 +46,6 @@ const PATIENCE_MS = 15_000;
  * rejections are those of the process and handles are nobody else's.
  */
 Logger.overrideLogger(false);
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 const unhandled: string[] = [];
 process.on('unhandledRejection', (error) => unhandled.push(`unhandled rejection: ${String(error)}`));
 process.on('uncaughtException', (error) => unhandled.push(`uncaught exception: ${error.stack ?? error.message}`));

@@ -3,12 +3,11 @@ import { NestFactory } from '@nestjs/core';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { lastValueFrom } from 'rxjs';
 import { nestJson, PooledTcpClient, PooledTcpServer, type PooledTcpServerOptions } from '../../../lib/index.js';
 import { seededRandom } from '../../../lib/testing/random.js';
 import { moduleOf } from '../app-module.js';
+import { collectGarbage } from '../collect-garbage.js';
 import { Mutator, framesOf, type FuzzInput } from '../fuzz/mutator.js';
 import { Recorder, type Recording } from '../fuzz/recorder.js';
 import { FuzzedController, sayEverything } from '../fuzz/service.js';
@@ -55,8 +54,6 @@ const SERVER: PooledTcpServerOptions = {
  * Mutated sessions against a real server, or a real client, while other connections are used as they should be. A
  * process of its own, so that what goes unhandled is seen.
  */
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 process.on('disconnect', () => process.exit(0));
 const underWay = new Set<Buffer>();
 const crashes: string[] = [];

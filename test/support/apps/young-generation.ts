@@ -1,8 +1,8 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { CallTable } from '../../../lib/common/call-table.js';
 import { SessionCalls } from '../../../lib/server/session-calls.js';
 import type { ServerCall } from '../../../lib/server/server-call.js';
+import { collectGarbage } from '../collect-garbage.js';
 
 /** What finished calls left in the old generation, in payloads, by the table that they had been in. */
 export interface LeftBehind {
@@ -27,8 +27,6 @@ const PAYLOAD_BYTES = 400;
 
 /** Payloads by which the old generation grew while calls came and went, all of them over at each collection of the young one. */
 function growth(table: Table): number {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as (options: { type: 'minor' | 'major' }) => void;
   let id = 0;
   const batch = (inTheMiddle: () => void): void => {
     const removals: (() => void)[] = [];
@@ -37,15 +35,15 @@ function growth(table: Table): number {
     for (const remove of removals) remove();
   };
   // The table itself becomes old, as in any process that has run for a while.
-  gc({ type: 'major' });
+  collectGarbage({ type: 'major' });
   batch(() => {
-    for (let i = 0; i < 3; i++) gc({ type: 'minor' });
+    for (let i = 0; i < 3; i++) collectGarbage({ type: 'minor' });
   });
   let bytes = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const before = oldBytes();
     for (let i = 0; i < BATCHES; i++) batch(() => undefined);
-    gc({ type: 'minor' });
+    collectGarbage({ type: 'minor' });
     // Less where V8 has collected the old generation meanwhile.
     bytes += Math.max(0, oldBytes() - before);
   }

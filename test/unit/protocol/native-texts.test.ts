@@ -1,13 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { jsonCodec } from '../../../lib/protocol/json-codec.js';
 import { codecNamed } from '../../../lib/protocol/codecs.js';
 import { FRAGMENT_FLAG, PAYLOAD, PAYLOAD_MASK, TYPE } from '../../../lib/protocol/native/format.js';
 import { NativeClientProtocol } from '../../../lib/protocol/native/native-client.js';
 import { fromUtf8, toUtf8 } from '../../../lib/protocol/utf8.js';
-import { thrownBy } from '../../support/bytes.js';
+import { chunksOf, thrownBy } from '../../support/bytes.js';
+import { collectGarbage } from '../../support/collect-garbage.js';
 import { StepClock } from '../../support/step-clock.js';
 import {
   MAX_FRAME_BYTES,
@@ -76,10 +75,8 @@ describe('a text that goes in fragments', () => {
 
   /** Delivers what is written in chunks of such sizes, which are overwritten after, until all has come. */
   function deliverIn(sizes: readonly number[], from: { take(): Buffer }, to: { receive(chunk: Buffer): void }): void {
-    const bytes = from.take();
-    for (let at = 0, i = 0; at < bytes.length; i++) {
-      const chunk = Buffer.from(bytes.subarray(at, at + (sizes[i % sizes.length] ?? 1)));
-      at += chunk.length;
+    for (const part of chunksOf(from.take(), sizes)) {
+      const chunk = Buffer.from(part);
       to.receive(chunk);
       chunk.fill(0xff);
     }
@@ -147,8 +144,6 @@ describe('a text that goes in fragments', () => {
   });
 
   it('stays bytes at a server until it is whole, where clients that never end it cannot fill the heap', () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     const bytes = Buffer.alloc(4 * 1024 * KIB, 0xff);
     const whole = Buffer.concat([Buffer.from([TYPE.item, PAYLOAD.text]), uint32(1), bytes]);
     const begun = nativeFrame(
@@ -158,10 +153,10 @@ describe('a text that goes in fragments', () => {
       whole.subarray(0, whole.length - 1),
     );
     const wires = Array.from({ length: 8 }, () => nativeWire());
-    collect();
+    collectGarbage();
     const before = process.memoryUsage().heapUsed;
     for (const { server } of wires) server.receive(begun);
-    collect();
+    collectGarbage();
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(4 * 1024 * KIB);
     expect(wires[0]?.server.partialMessage?.bytes).toBe(whole.length - 1);
   });

@@ -1,9 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { TextPieces } from '../../../lib/protocol/native/text-pieces.js';
 import { TextSource } from '../../../lib/protocol/native/text-source.js';
+import { chunksOf } from '../../support/bytes.js';
+import { collectGarbage } from '../../support/collect-garbage.js';
 
 const KIB = 1024;
 
@@ -20,14 +20,11 @@ const texts = fc
 
 function piecesOf(bytes: Buffer, sizes: readonly number[]): TextPieces {
   const pieces = new TextPieces();
-  let at = 0;
-  for (let i = 0; at < bytes.length; i++) {
-    const end = Math.min(at + (sizes[i % sizes.length] ?? 1), bytes.length);
+  for (const part of chunksOf(bytes, sizes)) {
     // Where it lies in a chunk must not matter, nor what becomes of the chunk.
-    const chunk = Buffer.concat([Buffer.from('??'), bytes.subarray(at, end), Buffer.from('?')]);
+    const chunk = Buffer.concat([Buffer.from('??'), part, Buffer.from('?')]);
     pieces.append(chunk, 2, chunk.length - 1);
     chunk.fill(0xff);
-    at = end;
   }
   return pieces;
 }
@@ -80,14 +77,12 @@ describe('a text in pieces', () => {
   });
 
   it('takes about the memory of its characters, also when it comes byte by byte: a string for each would be thirty times that', () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     const letter = Buffer.from('x');
     const pieces = new TextPieces();
-    collect();
+    collectGarbage();
     const before = process.memoryUsage();
     for (let i = 0; i < 4 * 1024 * KIB; i++) pieces.append(letter, 0, 1);
-    collect();
+    collectGarbage();
     const after = process.memoryUsage();
     expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(16 * 1024 * KIB);
     expect(pieces.end()).toHaveLength(4 * 1024 * KIB);
